@@ -1,0 +1,130 @@
+"""The command line. Each command imports what it runs, so that `driftgate --help` answers at once."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.errors import DriftgateError
+from service.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="Driftgate: on-policy distillation with blockwise policy-drift gating, as a job API. "
+    "Settings are environment variables with the prefix DRIFTGATE_.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine: broker, API, gRPC, reconciler and worker."""
+    from service import embedded  # noqa: PLC0415
+
+    try:
+        with _refusals_as_sentences():
+            embedded.up(load_settings(), announce=typer.echo)
+    except embedded.StartRefusedError as refusal:
+        typer.echo(f"driftgate up: {refusal}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def api() -> None:
+    """Serve REST and the page."""
+    from service.rest.server import serve  # noqa: PLC0415
+
+    _serve(serve)
+
+
+@app.command()
+def grpc() -> None:
+    """Serve gRPC."""
+    from service.rpc.server import serve  # noqa: PLC0415
+
+    _serve(serve)
+
+
+@app.command()
+def reconciler() -> None:
+    """Requeue the jobs of dead workers and ring for waiting ones."""
+    from service.reconciler import run  # noqa: PLC0415
+
+    _serve(run)
+
+
+@app.command()
+def worker() -> None:
+    """Run jobs: becomes `python -m worker`, which needs the extra `worker`."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "worker"])  # noqa: S606
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    from service.storage import sessions  # noqa: PLC0415
+
+    with _refusals_as_sentences():
+        sessions.migrate(load_settings().resolved_database_url())
+    typer.echo("The database is up to date.")
+
+
+@app.command()
+def demo(
+    *,
+    seed: Annotated[int, typer.Option(help="Seed of the jobs.", min=0)] = 1,
+    keep_up: Annotated[
+        bool, typer.Option("--keep-up", help="Leave the service running until Ctrl-C.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Where the figures go; demo.json in the data folder.")
+    ] = None,
+) -> None:
+    """Distil the built-in student four ways and print what it gained."""
+    from service.demo.run import run_demo  # noqa: PLC0415
+
+    data_dir = load_settings().data_dir
+    output = output or data_dir / "demo.json"
+    raise typer.Exit(run_demo(data_dir=data_dir, seed=seed, keep_up=keep_up, output=output))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed_version  # noqa: PLC0415
+
+    typer.echo(installed_version("driftgate"))
+
+
+def _serve(run: Callable[[Settings], object]) -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with _refusals_as_sentences():
+        run(load_settings())
+
+
+@contextmanager
+def _refusals_as_sentences() -> Iterator[None]:
+    """What Driftgate refuses is one sentence and status 1, not a traceback."""
+    try:
+        yield
+    except DriftgateError as refusal:
+        typer.echo(f"driftgate: {refusal}", err=True)
+        raise typer.Exit(1) from None
+
+
+def main() -> None:
+    """The entry point of the `driftgate` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+// Reads the REST API of the server that sent this page; every address is relative to it.
+
+const KEY_NAME = "driftgate-api-key";
+const TIMEOUT_MS = 15_000;
+
+/** An answer of the API that is an error (`status` is its HTTP status), or no answer (`status` is 0). */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+let clockOffsetMs = 0;
+
+/** Seconds since `text`, by the server's clock as far as its answers tell it. */
+export const secondsSince = (text) => (Date.now() + clockOffsetMs - Date.parse(text)) / 1000;
+
+export const rememberKey = (key) => sessionStorage.setItem(KEY_NAME, key);
+
+async function call(path, { method = "GET", query = {}, signal }) {
+  const parameters = new URLSearchParams(
+    Object.entries(query).flatMap(([name, value]) => [value].flat().map((one) => [name, one])));
+  const address = parameters.size ? `${path}?${parameters}` : path;
+  const key = sessionStorage.getItem(KEY_NAME);
+  const headers = { accept: "application/json", ...(key && { authorization: `Bearer ${key}` }) };
+  let response, body;
+  try {
+    response = await fetch(address, {
+      method, headers, cache: "no-store", signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    });
+    body = await response.json().catch((error) => {
+      if (error instanceof SyntaxError) return null;
+      throw error;
+    });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new ApiError(0, "UNREACHABLE", "the API does not answer");
+  }
+  noteClock(response.headers.get("date"));
+  if (!response.ok || body === null) {
+    throw new ApiError(response.status, body?.code ?? `HTTP ${response.status}`,
+      body?.detail ?? `the API answered ${response.status} without saying why`);
+  }
+  return body;
+}
+
+// The Date header has whole seconds: smaller offsets are noise.
+function noteClock(dateHeader) {
+  if (dateHeader === null) return;
+  const offset = Date.parse(dateHeader) - Date.now();
+  clockOffsetMs = Math.abs(offset) > 2000 ? offset : 0;
+}
+
+/** The example of a job spec in the description of the API. */
+export async function getExampleSpec(signal) {
+  const description = await call("openapi.json", { signal });
+  const { examples } = description.paths["/v1/jobs"].post.requestBody.content["application/json"];
+  return Object.values(examples)[0].value;
+}
+
+const ofJob = (id, part = "") => `v1/jobs/${encodeURIComponent(id)}${part}`;
+
+export const listJobs = (query, signal) => call("v1/jobs", { query, signal });
+export const getJob = (id, signal) => call(ofJob(id), { signal });
+export const cancelJob = (id, signal) => call(ofJob(id, ":cancel"), { method: "POST", signal });
+export const getEvents = (id, after, signal) =>
+  call(ofJob(id, "/events"), { query: { after, limit: 500 }, signal });
+export const getMetrics = (id, names, afterUpdate, signal) =>
+  call(ofJob(id, "/metrics"), { query: { names, after_update: afterUpdate }, signal });
+export const getDriftMap = (id, afterUpdate, signal) =>
+  call(ofJob(id, "/drift-map"), { query: { after_update: afterUpdate, max_rows: 400 }, signal });
+export const getResults = (id, signal) => call(ofJob(id, "/results"), { signal });
+export const getCheckpoints = (id, signal) => call(ofJob(id, "/checkpoints"), { signal });

@@ -1,0 +1,118 @@
+// One job: its state, what it measured, and what happened to it.
+
+import { ApiError, cancelJob, secondsSince } from "./api.js";
+import { driftMap } from "./drift_map.js";
+import { fill, h, section } from "./elements.js";
+import { checkpointList, eventList, facts, failureBox, figures, warningsBox } from "./job_parts.js";
+import { JobData } from "./job_data.js";
+import { progressBar, stateLabel } from "./jobs_view.js";
+import { resultsView } from "./results_view.js";
+import { trainingCharts } from "./training_charts.js";
+import { duration, integer, isCancellable, isMoving } from "./words.js";
+
+const MOVING_MS = 2000;
+const RESTING_MS = 10_000;
+
+/** A view, as `jobsView`. */
+export function jobView(id) {
+  const data = new JobData(id);
+  const view = { element: null, title: () => title(data.job), refresh };
+  const parts = {
+    name: h("h1"), state: h("p", { class: "state-line" }), progress: h("div", { class: "progress-line" }),
+    actions: h("div", { class: "actions" }), failure: h("div"), warnings: h("div"), facts: h("div"),
+    figures: h("div"), events: h("div"), checkpoints: h("div"),
+    spec: h("pre", { tabindex: 0, "aria-label": "Job spec" }),
+  };
+  const results = resultsView();
+  const charts = trainingCharts();
+  const heat = driftMap();
+  const notice = h("p", { class: "empty", role: "status" }, "Loading the job…");
+  const whole = h("div", { hidden: true },
+    h("div", { class: "job-head" }, h("div", {}, parts.name, parts.state), parts.actions),
+    parts.progress, parts.failure, parts.warnings, parts.facts,
+    section("pass@k", results.element),
+    section("Training", [parts.figures, charts.element]),
+    section("Drift map", heat.element,
+      "Mean of d = log pi_cur − log pi_old of the sampled tokens, by response position and update. The first update of every batch has d = 0."),
+    h("div", { class: "two" }, section("Events", parts.events), section("Checkpoints", parts.checkpoints)),
+    h("details", { class: "spec" }, h("summary", {}, "Job spec"), parts.spec));
+  view.element = h("div", { class: "page" },
+    h("nav", { "aria-label": "Breadcrumb" }, h("a", { href: "#/" }, "← All jobs")), notice, whole);
+
+  async function refresh(signal) {
+    try {
+      await data.refresh(signal);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404 || data.job !== null) {
+        if (data.job !== null) show();
+        throw error;
+      }
+      notice.textContent = error.message;
+      return RESTING_MS;
+    }
+    show();
+    return isMoving(data.job.state) ? MOVING_MS : RESTING_MS;
+  }
+
+  function show() {
+    const { job } = data;
+    notice.hidden = true;
+    whole.hidden = false;
+    fill(parts.name, job.name, () => job.name ?? "unnamed job");
+    fill(parts.state, [job.state, job.phase, job.attempt, timing(job)], () => [
+      stateLabel(job), h("span", { class: "note" }, timing(job)),
+      job.attempt > 1 ? h("span", { class: "note" }, `attempt ${job.attempt}`) : null, h("span", { class: "id" }, job.id),
+    ]);
+    fill(parts.progress, [job.state, job.progress], () => [
+      progressBar(job),
+      h("span", { class: "figures" }, `${integer(job.progress.update)} / ${integer(job.progress.total_updates)} updates`),
+    ]);
+    fill(parts.actions, isCancellable(job.state), (can) => (can ? cancelButton(id, view) : []));
+    fill(parts.failure, job.failure, () => failureBox(job.failure));
+    fill(parts.warnings, job.warnings, () => warningsBox(job.warnings));
+    fill(parts.facts, job.spec, () => facts(job.spec));
+    fill(parts.spec, job.spec, () => JSON.stringify(job.spec, null, 2));
+    results.update(data.results, job);
+    fill(parts.figures, [data.metrics.update.length, data.metrics.attempt.at(-1)], () => figures(data));
+    charts.update(data);
+    heat.update(data.drift);
+    fill(parts.events, data.events.length, () => eventList(data.events));
+    fill(parts.checkpoints, data.checkpoints, () => checkpointList(data.checkpoints));
+  }
+
+  return view;
+}
+
+function title(job) {
+  if (job === null) return "Job";
+  const progress = isMoving(job.state) ? ` ${job.progress.step}/${job.progress.total_steps}` : "";
+  return `${job.name ?? job.id}: ${job.state}${progress}`;
+}
+
+function timing(job) {
+  if (job.started_at === null && job.finished_at !== null) return "never started";
+  if (job.started_at === null) return `waiting for ${duration(secondsSince(job.created_at))}`;
+  const end = job.finished_at ? secondsSince(job.finished_at) : 0;
+  return `${job.finished_at ? "took" : "for"} ${duration(secondsSince(job.started_at) - end)}`;
+}
+
+function cancelButton(id, view) {
+  const answer = h("p", { class: "note", role: "alert" });
+  const dialog = h("dialog", { "aria-labelledby": "cancel-title" },
+    h("h2", { id: "cancel-title" }, "Cancel this job?"),
+    h("p", {}, "Training stops and cannot be taken up again. Metrics and saved checkpoints stay."),
+    h("div", { class: "actions" },
+      h("button", { class: "quiet", onclick: () => dialog.close() }, "Keep it running"),
+      h("button", { class: "danger", onclick: confirm }, "Cancel the job")));
+  async function confirm() {
+    dialog.close();
+    try {
+      await cancelJob(id, new AbortController().signal);
+      answer.textContent = "";
+    } catch (error) {
+      answer.textContent = error.message;
+    }
+    view.onchange();
+  }
+  return [h("button", { class: "danger", onclick: () => dialog.showModal() }, "Cancel job…"), answer, dialog];
+}

@@ -1,0 +1,65 @@
+"""The one error type that crosses parts of Driftgate; it knows no HTTP and no gRPC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Stable names that clients may switch on. `service.error_catalogue` maps them to transports."""
+
+    INVALID_SPEC = "INVALID_SPEC"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    MODEL_OUTSIDE_ROOT = "MODEL_OUTSIDE_ROOT"
+    MODEL_NOT_ALLOWED = "MODEL_NOT_ALLOWED"
+    MODEL_INVALID = "MODEL_INVALID"
+    HUB_UNAVAILABLE = "HUB_UNAVAILABLE"
+    VOCABULARY_MISMATCH = "VOCABULARY_MISMATCH"
+    SUPPORT_TOO_LARGE = "SUPPORT_TOO_LARGE"
+    DATASET_NOT_FOUND = "DATASET_NOT_FOUND"
+    DATASET_OUTSIDE_ROOT = "DATASET_OUTSIDE_ROOT"
+    DATASET_INVALID = "DATASET_INVALID"
+    PROMPTS_EMPTY = "PROMPTS_EMPTY"
+    PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
+    JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    JOB_STATE_CONFLICT = "JOB_STATE_CONFLICT"
+    IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    LEASE_LOST = "LEASE_LOST"
+    NON_FINITE_LOSS = "NON_FINITE_LOSS"
+    CHECKPOINT_CORRUPT = "CHECKPOINT_CORRUPT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    POISON_QUARANTINED = "POISON_QUARANTINED"
+    UNSAFE_BIND = "UNSAFE_BIND"
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field: its dotted path in the request, what was given, and what is allowed."""
+
+    field: str
+    given: str
+    allowed: str
+
+
+class DriftgateError(Exception):
+    """A refusal or a failure with a stable code, one sentence for a person, and the fields at fault.
+
+    Survives pickling: its three arguments are all of its state.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, violations: Sequence[Violation] = ()) -> None:
+        super().__init__(code, message, tuple(violations))
+        self.code = code
+        self.message = message
+        self.violations = tuple(violations)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"

@@ -1,0 +1,111 @@
+"""A spec from outside becomes a JobSpec, or an error that names every wrong field."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.spec import JobSpec
+
+MAX_SHOWN_CHARACTERS = 200
+MAX_VIOLATIONS = 100
+
+# The contract's own checks across fields say `FIELD is GIVEN, but ALLOWED`.
+_CROSS_CHECK = re.compile(
+    r"^(?P<field>[a-z_.0-9]+) is (?P<given>[^,]+), but (?P<allowed>.+)$", re.DOTALL
+)
+
+
+def parse_spec(data: object) -> JobSpec:
+    """Raises INVALID_SPEC with one violation per error, up to a hundred."""
+    try:
+        return JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise invalid_spec(error.errors(include_url=False), data) from None
+
+
+def invalid_spec(errors: Sequence[ErrorDetails], data: object) -> DriftgateError:
+    """INVALID_SPEC of what pydantic found in `data`; the message is the first of the violations."""
+    violations = [_violation(error, data) for error in errors[:MAX_VIOLATIONS]]
+    first = violations[0]
+    others = f" And {len(errors) - 1:,} more." if len(errors) > 1 else ""
+    return DriftgateError(
+        ErrorCode.INVALID_SPEC,
+        f"{first.field or 'The spec'}: given {first.given}, allowed: {first.allowed}.{others}",
+        violations,
+    )
+
+
+def _violation(error: ErrorDetails, data: object) -> Violation:
+    path = _path_in_data(error, data)
+    given = "nothing" if error["type"] == "missing" else _shown(error["input"])
+    message = error["msg"].removeprefix("Value error, ")
+    match error["type"]:
+        case "extra_forbidden":
+            return Violation(".".join(path), given, _known_fields(error["loc"]))
+        case "value_error" if cross_check := _CROSS_CHECK.match(message):
+            field = ".".join([*path, cross_check["field"]])
+            return Violation(field, cross_check["given"], cross_check["allowed"])
+        case "missing":
+            return Violation(".".join(path), given, "a value, for it has no default")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return Violation(".".join(path), given, "an object")
+        case _:
+            return Violation(".".join(path), given, message.removeprefix("Input should be "))
+
+
+def _path_in_data(error: ErrorDetails, data: object) -> list[str]:
+    """Keys and positions as the client wrote them: pydantic's also name members of unions."""
+    path: list[str] = []
+    here = data
+    for part in error["loc"]:
+        # One look-up serves objects and lists; the name of a union's member is in neither.
+        places = dict(enumerate(here)) if isinstance(here, list | tuple) else here
+        if isinstance(places, Mapping) and part in places:
+            here = places[part]
+            path.append(str(part))
+    if error["type"] == "missing":
+        path.extend(str(part) for part in error["loc"][-1:])
+    return path
+
+
+def _known_fields(location: Sequence[int | str]) -> str:
+    """The names of the fields that stand beside the unknown one."""
+    models: list[type[BaseModel]] = [JobSpec]
+    for part in location[:-1]:
+        if not isinstance(part, str):
+            continue  # a position in a list of the same models
+        members = [
+            member
+            for model in models
+            if part in model.model_fields
+            for member in _models_in(model.model_fields[part].annotation)
+        ]
+        models = members or [model for model in models if _is_member(model, part)]
+    names = sorted({name for model in models for name in model.model_fields})
+    return f"no such field; the fields here are {', '.join(names)}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _is_member(model: type[BaseModel], name: str) -> bool:
+    """Whether pydantic calls this member of a union so: by its discriminator or its class."""
+    tags = (
+        model.model_fields[field].default
+        for field in ("type", "source")
+        if field in model.model_fields
+    )
+    return name == model.__name__ or name in tags
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"

@@ -1,0 +1,123 @@
+"""What a job will take, reckoned before it runs; nothing in it was measured but the device's rate.
+
+Tokens, FLOPs, activations and caches are upper bounds: every prompt and every response at its limit.
+What cannot be known is null, and `unknown` says why.
+"""
+
+from pydantic import Field
+
+from service.jobs.results import SpecWarning, View
+from service.jobs.spec import JobSpec
+
+
+class ParameterCounts(View):
+    """Parameters of one model."""
+
+    embedding: int
+    body: int = Field(description="Decoder layers and the final norm.")
+    head: int = Field(description="Of the output embedding; 0 where it is the embedding (tied).")
+    total: int
+    tied: bool
+
+
+class MemoryPlan(View):
+    """Bytes of the device by part, in one dtype.
+
+    Left out: the device's context, fragmentation, and temporaries of one layer or of the optimiser's step.
+    """
+
+    dtype: str = Field(description="`float32` or `bfloat16`.")
+    student_weights_bytes: int | None = Field(description="With its adapters.")
+    teacher_weights_bytes: int | None
+    optimizer_states_bytes: int | None = Field(
+        description="AdamW's two moments; of a bfloat16 student in float32, with a float32 copy of it."
+    )
+    gradients_bytes: int | None = Field(
+        description="A bfloat16 student has a float32 sum for its head beside them."
+    )
+    activations_bytes: int | None = Field(
+        description="Kept for the backward pass of the largest micro-batch."
+    )
+    targets_bytes: int = Field(description="Teacher scores and old log-probs of one step.")
+    head_chunk_bytes: int | None = Field(
+        description="One chunk of the loss head: its logits, or the head rows of its top-K support."
+    )
+    rollout_cache_bytes: int | None = Field(
+        description="Keys and values of one batch of rollouts; while it grows, up to twice that."
+    )
+    rollout_logits_bytes: int = Field(description="One token's logits for each sequence, float32.")
+    evaluation_cache_bytes: int | None = Field(
+        description="Keys and values of one batch of an evaluation, the larger of the two models'."
+    )
+    peak_bytes: int | None = Field(
+        description="Weights and optimiser, and the largest of rollout, update, optimiser's step and "
+        "evaluation."
+    )
+
+
+class Work(View):
+    """Tokens that pass through a model, and the arithmetic for them."""
+
+    tokens: int = Field(description="Prompt and response tokens; a prompt's samples share it.")
+    flops: int | None = Field(
+        description="2 a parameter and token forward, 6 with the backward pass (4 of a frozen weight), "
+        "plus attention."
+    )
+
+
+class StepWork(View):
+    """One rollout batch, by phase."""
+
+    rollout: Work
+    teacher_scoring: Work
+    student_scoring: Work = Field(
+        description="Log-probs that do not fall out of an update: old ones of all minibatches but "
+        "the first, and gates that must be known before the loss."
+    )
+    updates: Work
+    total: Work
+
+
+class JobWork(View):
+    """The whole job."""
+
+    training: Work
+    evaluation: Work = Field(description="The student before and after; the teacher if asked for.")
+    total: Work
+
+
+class TimePlan(View):
+    """Seconds at a measured rate."""
+
+    seconds_per_step: float
+    training_seconds: float
+    evaluation_seconds: float
+    total_seconds: float
+    flops_per_second: float
+    rate_source: str = Field(description="Where the rate was measured: the setting, or a job.")
+
+
+class UnknownPart(View):
+    """A part of the plan that is null, and why."""
+
+    part: str = Field(description="`student`, `teacher` or `time`.")
+    reason: str
+
+
+class Plan(View):
+    """A spec that would be accepted, what it leaves to doubt, and what it would take."""
+
+    spec: JobSpec = Field(description="Every field is set, defaults included.")
+    warnings: tuple[SpecWarning, ...]
+    student: ParameterCounts | None
+    teacher: ParameterCounts | None
+    trained_parameters: int | None = Field(
+        description="All of the student's, or those of its adapters."
+    )
+    memory: tuple[MemoryPlan, ...] = Field(
+        description="One for each dtype that the worker's device may lead to."
+    )
+    step: StepWork
+    job: JobWork
+    time: TimePlan | None
+    unknown: tuple[UnknownPart, ...]

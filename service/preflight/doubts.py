@@ -1,0 +1,95 @@
+"""What is legal in a job spec and still probably not meant."""
+
+from collections.abc import Iterator
+
+from service.jobs.results import SpecWarning
+from service.jobs.spec import Granularity, JobSpec
+from service.preflight.model_files import ModelFacts
+from service.preflight.tokenizer_doubts import about_tokenizers
+
+
+def warnings_of(
+    spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts, num_prompts: int
+) -> Iterator[SpecWarning]:
+    """Warnings in the order of the spec's fields. `num_prompts` counts the problems to train on."""
+    yield from _about_models(spec, student=student, teacher=teacher)
+    yield from about_tokenizers(spec, student=student, teacher=teacher)
+    if spec.rollout.prompts_per_step > num_prompts:
+        yield SpecWarning(
+            code="PROMPTS_REPEAT_WITHIN_STEP",
+            field="rollout.prompts_per_step",
+            message=f"A step draws {spec.rollout.prompts_per_step} prompts, but there are only "
+            f"{num_prompts}: some are asked more than once in one step.",
+        )
+    yield from _about_gate(spec, student=student)
+    yield from _about_sampling(spec)
+    if not spec.evaluation.benchmarks:
+        yield SpecWarning(
+            code="NO_BENCHMARKS",
+            field="evaluation.benchmarks",
+            message="No benchmark is given, so the job will not say whether the student got better.",
+        )
+
+
+def _about_models(
+    spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts
+) -> Iterator[SpecWarning]:
+    if spec.student == spec.teacher:
+        yield SpecWarning(
+            code="TEACHER_IS_STUDENT",
+            field="teacher.model",
+            message="Student and teacher are the same model: there is nothing to learn.",
+        )
+    if student.eos_token_ids != teacher.eos_token_ids:
+        yield SpecWarning(
+            code="EOS_MISMATCH",
+            field="teacher.model",
+            message=f"The student ends responses with token ids {sorted(student.eos_token_ids)}, the "
+            f"teacher with {sorted(teacher.eos_token_ids)}: the teacher may never reward an ending.",
+        )
+
+
+def _about_gate(spec: JobSpec, *, student: ModelFacts) -> Iterator[SpecWarning]:
+    gate = spec.gate
+    if gate.granularity is Granularity.NONE:
+        return
+    limit = spec.rollout.max_response_tokens
+    if gate.granularity is Granularity.BLOCK and gate.block_size >= limit:
+        yield SpecWarning(
+            code="BLOCK_IS_SEQUENCE",
+            field="gate.block_size",
+            message=f"block_size is {gate.block_size} and responses have at most {limit} tokens: "
+            "every response is one block, which is the `sequence` gate.",
+        )
+    if spec.reuse.epochs * spec.reuse.minibatches == 1:
+        yield SpecWarning(
+            code="GATE_INERT",
+            field="reuse",
+            message="Each rollout batch is used for one update, in which nothing has drifted yet: "
+            "every gate is 1. Raise reuse.epochs or reuse.minibatches.",
+        )
+    if gate.strength == 0:
+        yield SpecWarning(
+            code="GATE_INERT",
+            field="gate.strength",
+            message="strength is 0: every gate is 1 unless the kernel is `hard`.",
+        )
+    if gate.granularity is Granularity.NEWLINE_SPAN and not student.tokenizer.has_newline_token():
+        yield SpecWarning(
+            code="NO_NEWLINE_TOKEN",
+            field="gate.granularity",
+            message="The tokenizer has no token with a newline, so responses are cut into blocks of "
+            f"{gate.block_size} tokens instead.",
+        )
+
+
+def _about_sampling(spec: JobSpec) -> Iterator[SpecWarning]:
+    for name, value in (("temperature", spec.rollout.temperature), ("top_p", spec.rollout.top_p)):
+        if value != 1:
+            yield SpecWarning(
+                code="SAMPLED_OFF_POLICY",
+                field=f"rollout.{name}",
+                message=f"Responses are sampled with {name} {value:g}, but student and teacher score "
+                "them as they are, without it: the samples come from another distribution than "
+                "the one that is trained.",
+            )

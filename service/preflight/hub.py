@@ -1,0 +1,147 @@
+"""Snapshots of hub models: from the local cache where they are there, else fetched, without torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.spec import ModelSpec
+from service.preflight.json_files import invalid_model
+from service.preflight.model_files import WEIGHTS_FILE, WEIGHTS_INDEX_FILE, check_weights
+from service.preflight.tokenizer_files import CHAT_TEMPLATE_FILE
+from service.settings import Settings
+
+# The client's network errors, its answers with an error status, and files that it cannot write.
+HUB_ERRORS = (HTTPError, OSError)
+HUB_TIMEOUT_S = 5.0  # of one answer of the hub; a submission waits for it
+
+DESCRIPTION_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    CHAT_TEMPLATE_FILE,
+)
+TOKENIZER_FILES = ("special_tokens_map.json", "added_tokens.json")
+NEEDED_FILES = ("config.json", "tokenizer.json")
+
+
+def snapshot_of_description(model: ModelSpec, *, settings: Settings, field: str) -> Path:
+    """Folder with config and tokenizer files, after making sure that the weights are safetensors.
+
+    Raises MODEL_NOT_FOUND, MODEL_INVALID or HUB_UNAVAILABLE.
+    """
+    cached = _cached_folder(model, settings=settings)
+    if cached is not None and all((cached / name).exists() for name in NEEDED_FILES):
+        return cached
+    names = _file_names(model, settings=settings, field=field)
+    wanted = [name for name in names if name in DESCRIPTION_FILES]
+    return _fetch(model, wanted, settings=settings, field=field)
+
+
+def snapshot_of_everything(model: ModelSpec, *, settings: Settings, field: str) -> Path:
+    """Folder with config, tokenizer and safetensors files. Raises as `snapshot_of_description`."""
+    cached = _cached_folder(model, settings=settings)
+    if cached is not None and _is_complete(cached, model, field=field):
+        return cached
+    names = _file_names(model, settings=settings, field=field)
+    wanted = [
+        name
+        for name in names
+        if name in (*DESCRIPTION_FILES, *TOKENIZER_FILES, WEIGHTS_INDEX_FILE)
+        # Not the copies that some repositories keep in folders of their own.
+        or (name.endswith(".safetensors") and name.startswith("model") and "/" not in name)
+    ]
+    return _fetch(model, wanted, settings=settings, field=field)
+
+
+def _cached_folder(model: ModelSpec, *, settings: Settings) -> Path | None:
+    """The snapshot folder in the local cache, perhaps with only some of its files."""
+    try:
+        config = huggingface_hub.hf_hub_download(
+            model.model,
+            "config.json",
+            revision=model.revision,
+            cache_dir=settings.hub_cache_dir,
+            local_files_only=True,
+        )
+    except LocalEntryNotFoundError:
+        return None
+    return Path(config).parent
+
+
+def _is_complete(folder: Path, model: ModelSpec, *, field: str) -> bool:
+    try:
+        check_weights(folder, reference=model.model, field=field)
+    except DriftgateError:
+        return False
+    return all((folder / name).exists() for name in NEEDED_FILES)
+
+
+def _file_names(model: ModelSpec, *, settings: Settings, field: str) -> list[str]:
+    """Names in the hub's repository, which hold config, tokenizer and safetensors."""
+    try:
+        info = huggingface_hub.HfApi(endpoint=settings.hub_endpoint).model_info(
+            model.model, revision=model.revision, timeout=HUB_TIMEOUT_S
+        )
+    except HUB_ERRORS as error:
+        raise _refusal(model, error, field=field) from error
+    names = [sibling.rfilename for sibling in info.siblings or ()]
+    missing = [name for name in NEEDED_FILES if name not in names]
+    if WEIGHTS_FILE not in names and WEIGHTS_INDEX_FILE not in names:
+        missing.append(WEIGHTS_FILE)
+    if missing:
+        raise invalid_model(
+            model.model, f"its hub repository has no {' and no '.join(missing)}", field=field
+        )
+    return names
+
+
+def _fetch(model: ModelSpec, names: Sequence[str], *, settings: Settings, field: str) -> Path:
+    try:
+        folders = {
+            Path(
+                huggingface_hub.hf_hub_download(
+                    model.model,
+                    name,
+                    revision=model.revision,
+                    cache_dir=settings.hub_cache_dir,
+                    endpoint=settings.hub_endpoint,
+                    etag_timeout=HUB_TIMEOUT_S,
+                )
+            ).parent
+            for name in names
+        }
+    except HUB_ERRORS as error:
+        raise _refusal(model, error, field=field) from error
+    if len(folders) > 1:
+        raise _refusal(model, OSError("it changed while it was read; try again"), field=field)
+    return folders.pop()
+
+
+def _refusal(model: ModelSpec, error: Exception, *, field: str) -> DriftgateError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    absent = (RepositoryNotFoundError, RevisionNotFoundError, DisabledRepoError)
+    if isinstance(error, absent):
+        return DriftgateError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"The hub does not give out {model.model!r} of {field} (revision "
+            f"{model.revision or 'main'}): {reason}. Check the id, or put a folder of that name "
+            "below the model root.",
+            [Violation(f"{field}.model", model.model, "a public hub model, or a local folder")],
+        )
+    return DriftgateError(
+        ErrorCode.HUB_UNAVAILABLE,
+        f"Model {model.model!r} of {field} is neither below the model root nor in the hub cache of "
+        f"this machine, and the hub cannot be reached ({reason}). Put a folder of that name below "
+        "the model root (DRIFTGATE_MODEL_ROOT), or try again with a network.",
+        [Violation(f"{field}.model", model.model, "a folder below the model root")],
+    )

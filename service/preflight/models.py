@@ -1,0 +1,142 @@
+"""A model reference becomes a folder: built in, below the model root, or a hub id on the allow list."""
+
+import os
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.spec import ModelSpec
+from service.preflight import hub
+from service.preflight.model_files import check_weights
+from service.settings import Settings
+
+BUILTIN_PREFIX = "builtin/"
+BUILTIN_FOLDER = Path(__file__).resolve().parent.parent / "builtin_models"
+# As strict as the hub client, which raises errors of its own for anything else.
+HUB_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._\-]{0,94}[A-Za-z0-9])?"
+HUB_ID = re.compile(rf"(?!.*(?:--|\.\.|\.git$)){HUB_NAME}/{HUB_NAME}")
+
+
+def resolve_model(model: ModelSpec, *, settings: Settings, field: str) -> Path:
+    """Folder with the model's config and tokenizer; of a hub model the weights may still be away.
+
+    `field` is the part of the spec that names the model (`student`, `teacher`). Raises
+    MODEL_NOT_FOUND, MODEL_OUTSIDE_ROOT, MODEL_NOT_ALLOWED, MODEL_INVALID or HUB_UNAVAILABLE.
+    """
+    folder = _local_folder(model, settings=settings, field=field)
+    if folder is not None:
+        return folder
+    _check_hub_id(model, settings=settings, field=field)
+    return hub.snapshot_of_description(model, settings=settings, field=field)
+
+
+def download_model(model: ModelSpec, *, settings: Settings, field: str) -> Path:
+    """Folder with everything that loading needs, the weights of a hub model included.
+
+    Raises as `resolve_model` does.
+    """
+    folder = _local_folder(model, settings=settings, field=field)
+    if folder is not None:
+        return folder
+    _check_hub_id(model, settings=settings, field=field)
+    return hub.snapshot_of_everything(model, settings=settings, field=field)
+
+
+def builtin_model_names() -> tuple[str, ...]:
+    """The references of the models that come with Driftgate."""
+    return tuple(
+        f"{BUILTIN_PREFIX}{path.name}"
+        for path in sorted(BUILTIN_FOLDER.iterdir())
+        if (path / "config.json").is_file()
+    )
+
+
+def _local_folder(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
+    """The checked folder of a built-in or local model, None where only a hub id can be meant."""
+    reference = model.model
+    if reference.startswith(BUILTIN_PREFIX):
+        folder = _builtin_folder(reference, field=field)
+    else:
+        folder = _path_below(settings.resolved_model_root(), reference, field=field)
+        if not os.path.isdir(folder):  # noqa: PTH112 Path.is_dir raises for names too long
+            if HUB_ID.fullmatch(reference):
+                return None
+            raise DriftgateError(
+                ErrorCode.MODEL_NOT_FOUND,
+                f"There is no model folder {reference!r} below the model root, and it is no hub id "
+                f"(org/name) either. Put the folder there, or use a built-in model "
+                f"({', '.join(builtin_model_names())}).",
+                [
+                    Violation(
+                        f"{field}.model",
+                        reference,
+                        "a folder below the model root, org/name, or builtin/NAME",
+                    )
+                ],
+            )
+        _check_no_link_leaves(settings.resolved_model_root(), folder, reference, field=field)
+    if model.revision is not None:
+        raise DriftgateError(
+            ErrorCode.INVALID_SPEC,
+            f"{field}.revision is {model.revision!r}, but {reference!r} is a local folder, which "
+            "has no revisions. Leave revision out.",
+            [Violation(f"{field}.revision", model.revision, "unset, unless the model is a hub id")],
+        )
+    check_weights(folder, reference=reference, field=field)
+    return folder
+
+
+def _builtin_folder(reference: str, *, field: str) -> Path:
+    known = builtin_model_names()
+    if reference not in known:
+        raise DriftgateError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"{reference!r} is no built-in model. There are: {', '.join(known) or 'none'}.",
+            [Violation(f"{field}.model", reference, ", ".join(known))],
+        )
+    return BUILTIN_FOLDER / reference.removeprefix(BUILTIN_PREFIX)
+
+
+def _path_below(root: Path, reference: str, *, field: str) -> Path:
+    """The path with links and `..` resolved. Says nothing about what exists outside the root."""
+    path = Path(os.path.realpath(root / reference))
+    if not path.is_relative_to(root):
+        raise _outside_root(reference, f"{reference!r} leads out of the model root", field=field)
+    return path
+
+
+def _check_no_link_leaves(root: Path, folder: Path, reference: str, *, field: str) -> None:
+    for path in folder.iterdir():
+        if not Path(os.path.realpath(path)).is_relative_to(root):
+            raise _outside_root(
+                reference, f"{path.name} in {reference!r} links out of the model root", field=field
+            )
+
+
+def _outside_root(reference: str, reason: str, *, field: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.MODEL_OUTSIDE_ROOT,
+        f"{reason}, and models of {field} are read only below it (DRIFTGATE_MODEL_ROOT).",
+        [Violation(f"{field}.model", reference, "a folder below the model root")],
+    )
+
+
+def _check_hub_id(model: ModelSpec, *, settings: Settings, field: str) -> None:
+    if not any(fnmatchcase(model.model, pattern) for pattern in settings.hub_allow):
+        allowed = ", ".join(settings.hub_allow) or "none"
+        raise DriftgateError(
+            ErrorCode.MODEL_NOT_ALLOWED,
+            f"There is no folder {model.model!r} below the model root, and as a hub id it is not on "
+            f"the allow list ({allowed}). Put a folder there, or have it added to "
+            "DRIFTGATE_HUB_ALLOW.",
+            [Violation(f"{field}.model", model.model, f"a hub id that matches {allowed}")],
+        )
+    revision = model.revision or "main"
+    # The hub client makes a path of its cache from it.
+    if ".." in revision or revision.startswith("/"):
+        raise DriftgateError(
+            ErrorCode.INVALID_SPEC,
+            f"{field}.revision is {revision!r}, which is no branch, tag or commit.",
+            [Violation(f"{field}.revision", revision, "a branch, tag or commit")],
+        )

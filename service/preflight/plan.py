@@ -1,0 +1,130 @@
+"""What a job that passed its checks will take: parameters, memory, tokens, FLOPs and time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.jobs.plans import JobWork, Plan, StepWork, TimePlan, UnknownPart
+from service.jobs.results import Job
+from service.jobs.spec import JobSpec
+from service.preflight.adapter import adapter_parameters
+from service.preflight.architecture import Architecture, UnknownArchitecture
+from service.preflight.checks import Findings
+from service.preflight.memory import memory_plans
+from service.preflight.work import job_work, step_work
+
+HOW_TO_MEASURE = (
+    "no device rate is known: no job with these models, device and dtype has succeeded in one "
+    "attempt, and DRIFTGATE_DEVICE_FLOPS is not set; to measure it, divide job.total.flops of a "
+    "finished job's plan by its seconds from started_at to finished_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRate:
+    """FLOP/s of whole jobs, in the plan's own FLOPs, and where it comes from."""
+
+    flops_per_second: float
+    source: str
+
+
+def make_plan(spec: JobSpec, findings: Findings, *, rate: MeasuredRate | None) -> Plan:
+    """The plan; parts of a model of unknown architecture are None, as is the time without a rate."""
+    student = _known(findings.student.architecture)
+    teacher = _known(findings.teacher.architecture)
+    vocab_size = findings.student.vocab_size
+    step = step_work(spec, vocab_size=vocab_size, student=student, teacher=teacher)
+    job = job_work(
+        spec,
+        step,
+        student=student,
+        teacher=teacher,
+        num_benchmark_problems=findings.num_benchmark_problems,
+    )
+    return Plan(
+        spec=spec,
+        warnings=findings.warnings,
+        student=student and student.parameter_counts(),
+        teacher=teacher and teacher.parameter_counts(),
+        trained_parameters=_num_trained_parameters(spec, student),
+        memory=memory_plans(
+            spec,
+            vocab_size=vocab_size,
+            student=student,
+            teacher=teacher,
+            num_benchmark_problems=findings.num_benchmark_problems,
+        ),
+        step=step,
+        job=job,
+        time=_time(step, job, rate=rate),
+        unknown=tuple(_unknown_parts(findings, job, rate=rate)),
+    )
+
+
+def is_comparable(spec: JobSpec, job: Job) -> bool:
+    """Whether the job's rate says how fast the spec will run: finished at one go, on the same kind."""
+    return (
+        job.attempt == 1
+        and job.started_at is not None
+        and job.finished_at is not None
+        and (job.spec.student, job.spec.teacher) == (spec.student, spec.teacher)
+        and (job.spec.compute.device, job.spec.compute.dtype)
+        == (spec.compute.device, spec.compute.dtype)
+    )
+
+
+def measured_rate(job: Job, findings: Findings) -> MeasuredRate | None:
+    """The plan's FLOPs of a finished job over the seconds that it took, loading included.
+
+    A plan made with it shares the plan's own errors: shorter responses than the limit, slow decoding.
+    """
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    flops = make_plan(job.spec, findings, rate=None).job.total.flops
+    seconds = (job.finished_at - job.started_at).total_seconds()
+    if flops is None or seconds <= 0:
+        return None
+    return MeasuredRate(flops / seconds, f"job {job.id}")
+
+
+def _known(architecture: Architecture | UnknownArchitecture) -> Architecture | None:
+    return architecture if isinstance(architecture, Architecture) else None
+
+
+def _num_trained_parameters(spec: JobSpec, student: Architecture | None) -> int | None:
+    if student is None:
+        return None
+    if spec.lora is not None:
+        return adapter_parameters(student, spec.lora)
+    return student.parameter_counts().total
+
+
+def _time(step: StepWork, job: JobWork, *, rate: MeasuredRate | None) -> TimePlan | None:
+    if (
+        rate is None
+        or step.total.flops is None
+        or job.training.flops is None
+        or job.evaluation.flops is None
+    ):
+        return None
+    training_seconds = job.training.flops / rate.flops_per_second
+    evaluation_seconds = job.evaluation.flops / rate.flops_per_second
+    return TimePlan(
+        seconds_per_step=step.total.flops / rate.flops_per_second,
+        training_seconds=training_seconds,
+        evaluation_seconds=evaluation_seconds,
+        total_seconds=training_seconds + evaluation_seconds,
+        flops_per_second=rate.flops_per_second,
+        rate_source=rate.source,
+    )
+
+
+def _unknown_parts(
+    findings: Findings, job: JobWork, *, rate: MeasuredRate | None
+) -> Iterator[UnknownPart]:
+    for part, facts in (("student", findings.student), ("teacher", findings.teacher)):
+        if isinstance(facts.architecture, UnknownArchitecture):
+            yield UnknownPart(part=part, reason=facts.architecture.reason)
+    if job.total.flops is None:
+        yield UnknownPart(part="time", reason="the FLOPs are not known")
+    elif rate is None:
+        yield UnknownPart(part="time", reason=HOW_TO_MEASURE)

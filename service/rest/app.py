@@ -1,0 +1,109 @@
+"""The REST application: the jobs, two catalogues, the page. Imports no torch."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from service import dashboard
+from service.jobs.catalog import Metric
+from service.jobs.presets import Preset, published_presets
+from service.jobs.results import MetricDescription
+from service.operations import build_operations
+from service.rest import jobs
+from service.rest.access import Access
+from service.rest.body_limit import BodyLimit
+from service.rest.problems import ProblemDetails, install_error_handlers
+from service.settings import Settings
+
+DASHBOARD_FOLDER = Path(dashboard.__file__ or "").parent
+PAGE_HEADERS = {
+    # The page has no inline script or style; a site that frames it could steal a click on "cancel".
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # An upgraded server must not meet the scripts of the one before it.
+    "Cache-Control": "no-cache",
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application on the database and the broker of the settings; it connects when first asked."""
+    operations = build_operations(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        operations.close()
+
+    app = FastAPI(
+        title="Driftgate",
+        version=installed_version("driftgate"),
+        summary="On-policy distillation with blockwise policy-drift gating, as jobs.",
+        lifespan=lifespan,
+        docs_url=None,  # both viewers would load scripts from a CDN
+        redoc_url=None,
+    )
+    app.state.operations = operations
+    app.include_router(jobs.router)
+    _add_catalogues(app)
+    _add_page(app)
+    install_error_handlers(app)
+    # The last one added sees a request first: who may not ask sends no body.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Access, settings=settings)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_catalogues(app: FastAPI) -> None:
+    @app.get("/v1/metrics", summary="Every metric with its unit and meaning", tags=["catalogues"])
+    def list_metrics() -> list[MetricDescription]:
+        return [
+            MetricDescription(name=metric.value, unit=metric.unit, meaning=metric.meaning)
+            for metric in Metric
+        ]
+
+    @app.get("/v1/presets", summary="Published settings as ready specs", tags=["catalogues"])
+    def list_presets() -> list[Preset]:
+        return list(published_presets())
+
+    @app.get("/healthz", summary="Whether this process answers", tags=["health"])
+    def get_health() -> dict[str, str]:
+        """Says nothing about the database or the workers."""
+        return {"status": "ok"}
+
+
+def _add_page(app: FastAPI) -> None:
+    app.mount("/static", _PageFiles(directory=DASHBOARD_FOLDER), name="static")
+
+    @app.get("/", include_in_schema=False)
+    def get_page() -> FileResponse:
+        return FileResponse(DASHBOARD_FOLDER / "index.html", headers=PAGE_HEADERS)
+
+
+class _PageFiles(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's description, and the shape of the errors, which it does not know of."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = schema["components"]["schemas"]
+        schemas |= problem.pop("$defs") | {ProblemDetails.__name__: problem}
+        app.openapi_schema = schema
+    return app.openapi_schema

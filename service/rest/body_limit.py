@@ -1,0 +1,54 @@
+"""A bound on request bodies that counts what arrives, whatever the headers promise."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.rest.problems import problem_response
+
+
+class BodyLimit:
+    """Reads the whole body, refuses it beyond the limit, and hands it on in one piece.
+
+    The endpoints parse whole bodies anyway, so nothing is held that would not be.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        message: Message = {"more_body": True}
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                await problem_response(self._refusal(), headers={"Connection": "close"})(
+                    scope, receive, send
+                )
+                return
+        await self._app(scope, _then(bytes(body), receive), send)
+
+    def _refusal(self) -> DriftgateError:
+        allowed = f"at most {self._max_bytes:,} bytes"
+        return DriftgateError(
+            ErrorCode.PAYLOAD_TOO_LARGE,
+            f"The request body has more than {self._max_bytes:,} bytes. Put large problem sets in a "
+            "file below the dataset root, or raise DRIFTGATE_MAX_BODY_BYTES.",
+            [Violation("body", f"more than {self._max_bytes:,} bytes", allowed)],
+        )
+
+
+def _then(body: bytes, receive: Receive) -> Receive:
+    """The body as one message, then whatever the server says next."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_next() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_next

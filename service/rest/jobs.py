@@ -1,0 +1,198 @@
+"""/v1/jobs: each endpoint translates one call of the operations."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from fastapi.params import Depends
+
+from service.jobs.plans import Plan
+from service.jobs.results import (
+    DriftMap,
+    Job,
+    JobCheckpoints,
+    JobEventPage,
+    JobMetrics,
+    JobPage,
+    JobResults,
+)
+from service.jobs.spec import JobSpec
+from service.jobs.state import JobState
+from service.operations import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Operations
+from service.rest.problems import MEDIA_TYPE, ProblemDetails
+
+MAX_COUNT = 2**53  # beyond it JavaScript cannot count
+
+EXAMPLE_SPEC = {
+    "name": "arithmetic, top-K with the block gate",
+    "student": {"model": "builtin/arithmetic-student"},
+    "teacher": {"model": "builtin/arithmetic-teacher"},
+    "prompts": {"problems": {"source": "arithmetic", "num_problems": 2000}},
+    "objective": {"type": "teacher_topk", "k": 4},
+    "gate": {"granularity": "block", "block_size": 16},
+    "steps": 30,
+    "rollout": {
+        "prompts_per_step": 16,
+        "samples_per_prompt": 4,
+        "max_prompt_tokens": 64,
+        "max_response_tokens": 128,
+        "top_p": 1.0,
+    },
+    "optimizer": {"learning_rate": 0.0004},
+    "evaluation": {
+        "benchmarks": [
+            {"name": "arithmetic", "problems": {"source": "arithmetic", "num_problems": 200}}
+        ],
+        "max_response_tokens": 128,
+        "top_p": 1.0,
+    },
+    "drift_map_block_size": 16,
+    "seed": 7,
+}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _operations(request: Request) -> Operations:
+    operations: Operations = request.app.state.operations
+    return operations
+
+
+FromApp = Annotated[Operations, Depends(_operations)]
+JobId = Annotated[str, Path(description="32 hexadecimal digits.")]
+AfterUpdate = Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only updates after this one.")]
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: _problem("No job has this id.")}
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["jobs"], responses={"default": _problem("Any other error.")}
+)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Job,
+    summary="Submit a job, or ask what it would take",
+    response_description="The job, queued. `Location` is its address.",
+    responses={
+        200: {"model": Plan, "description": "With `validate_only`: the plan. Nothing was created."},
+        400: _problem("The body is not JSON."),
+        409: _problem("The idempotency key came with another spec before."),
+        413: _problem("The body is too large."),
+        422: _problem("The spec cannot run; `violations` names each field."),
+        503: _problem("The database or the model hub does not answer."),
+    },
+)
+def create_job(
+    spec: Annotated[JobSpec, Body(openapi_examples={"arithmetic": {"value": EXAMPLE_SPEC}})],
+    operations: FromApp,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="The same key and spec give the same job, however often they are sent."),
+    ] = None,
+    validate_only: Annotated[  # noqa: FBT002 a query parameter has no position
+        bool,
+        Query(description="Check and plan only: memory, tokens, FLOPs, time. Create nothing."),
+    ] = False,
+) -> Job | Response:
+    """Checks the spec, the models' configs and tokenizers and the problem sets, then queues the job.
+
+    Warnings about what is legal but probably not meant are in the job. With `validate_only` the same
+    specs are refused in the same words, and the answer to any other is its plan.
+    """
+    if validate_only:
+        plan = operations.plan_job(spec)
+        return Response(plan.model_dump_json(), media_type="application/json")
+    job = operations.submit_job(spec, idempotency_key=idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get("", summary="List jobs, newest first", responses={400: _problem("A bad parameter.")})
+def list_jobs(
+    operations: FromApp,
+    state: Annotated[list[JobState], Query(description="Keep these states; repeatable.")] = [],  # noqa: B006
+    page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
+    page_token: Annotated[
+        str | None, Query(max_length=500, description="`next_page_token` of the page before.")
+    ] = None,
+) -> JobPage:
+    return operations.list_jobs(limit=page_size, page_token=page_token, states=state)
+
+
+@router.get("/{job_id}", summary="Get a job", responses=NOT_FOUND)
+def get_job(job_id: JobId, operations: FromApp) -> Job:
+    """State, phase, progress, warnings, failure and the spec with every default filled in."""
+    return operations.get_job(job_id)
+
+
+@router.post(
+    "/{job_id}:cancel",
+    summary="Cancel a job",
+    responses=NOT_FOUND | {409: _problem("The job has already succeeded or failed.")},
+)
+def cancel_job(job_id: JobId, operations: FromApp) -> Job:
+    """A waiting job is cancelled at once; a running one as soon as its worker hears of it.
+
+    Asking again changes nothing.
+    """
+    return operations.cancel_job(job_id)
+
+
+@router.get("/{job_id}/events", summary="History of a job, oldest first", responses=NOT_FOUND)
+def list_events(
+    job_id: JobId,
+    operations: FromApp,
+    after: Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only events after this seq.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> JobEventPage:
+    return operations.list_events(job_id, after=after, limit=limit)
+
+
+@router.get("/{job_id}/metrics", summary="Metrics of each update, in columns", responses=NOT_FOUND)
+def get_metrics(
+    job_id: JobId,
+    operations: FromApp,
+    names: Annotated[
+        list[str], Query(description="Metric names of the catalogue, repeatable; all if none.")
+    ] = [],  # noqa: B006
+    after_update: AfterUpdate = 0,
+) -> JobMetrics:
+    """What a resumed attempt computed anew replaces what the attempt before it had written."""
+    return operations.metrics(job_id, names=names, after_update=after_update)
+
+
+@router.get(
+    "/{job_id}/drift-map", summary="Drift by response position and update", responses=NOT_FOUND
+)
+def get_drift_map(
+    job_id: JobId,
+    operations: FromApp,
+    after_update: AfterUpdate = 0,
+    max_rows: Annotated[
+        int, Query(ge=1, le=2000, description="Rows are thinned evenly to this many.")
+    ] = 400,
+) -> DriftMap:
+    return operations.drift_map(job_id, after_update=after_update, max_rows=max_rows)
+
+
+@router.get("/{job_id}/results", summary="pass@k with 95 % intervals", responses=NOT_FOUND)
+def get_results(
+    job_id: JobId,
+    operations: FromApp,
+    include: Annotated[
+        list[Literal["problems"]], Query(description="`problems`: (n, c) of every problem.")
+    ] = [],  # noqa: B006
+) -> JobResults:
+    """The student before and after training, their paired difference, and the teacher if asked for."""
+    return operations.results(job_id, include_problems="problems" in include)
+
+
+@router.get("/{job_id}/checkpoints", summary="Saved students, newest first", responses=NOT_FOUND)
+def list_checkpoints(job_id: JobId, operations: FromApp) -> JobCheckpoints:
+    """Each is a folder that transformers loads, with its tokenizer."""
+    return operations.checkpoints(job_id)

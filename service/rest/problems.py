@@ -1,0 +1,159 @@
+"""Errors as RFC 9457 problem details, one shape for every status."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+
+from service.error_catalogue import CATALOGUE
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.parsing import invalid_spec
+from service.jobs.results import FieldViolation
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+
+class ProblemDetails(BaseModel):
+    """Why a request was refused. Switch on `code`; `detail` is for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="`urn:driftgate:error:` and the code.")
+    title: str = Field(description="What the code means.")
+    status: int
+    detail: str = Field(description="What was given, what is allowed, what to do.")
+    code: ErrorCode
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    violations: tuple[FieldViolation, ...]
+
+
+def problem_response(
+    error: DriftgateError, *, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    entry = CATALOGUE[error.code]
+    problem = ProblemDetails(
+        type=f"urn:driftgate:error:{error.code}",
+        title=entry.meaning,
+        status=entry.http_status,
+        detail=error.message,
+        code=error.code,
+        retryable=entry.retryable,
+        violations=tuple(
+            FieldViolation(field=one.field, given=one.given, allowed=one.allowed)
+            for one in error.violations
+        ),
+    )
+    all_headers = dict(headers or {})
+    if entry.retryable:
+        all_headers["Retry-After"] = str(RETRY_AFTER_S)
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        all_headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        problem.model_dump(mode="json"),
+        status_code=entry.http_status,
+        media_type=MEDIA_TYPE,
+        headers=all_headers,
+    )
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Every error that an endpoint, the router or validation raises becomes problem details."""
+    app.add_exception_handler(DriftgateError, _on_driftgate_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+def _on_driftgate_error(_request: Request, error: Exception) -> JSONResponse:
+    return problem_response(cast("DriftgateError", error))
+
+
+def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    invalid = cast("RequestValidationError", error)
+    in_body = [one for one in invalid.errors() if one["loc"][0] == "body"]
+    if not in_body:
+        return problem_response(_invalid_parameters(invalid.errors()))
+    content_type = request.headers.get("content-type", "")
+    if isinstance(invalid.body, bytes) and invalid.body:
+        return problem_response(_not_json_typed(content_type))
+    if in_body[0]["type"] == "json_invalid":
+        return problem_response(_malformed_json(in_body[0]))
+    of_spec = [cast("ErrorDetails", one | {"loc": one["loc"][1:]}) for one in in_body]
+    return problem_response(invalid_spec(of_spec, invalid.body))
+
+
+def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    exception = cast("HTTPException", error)
+    path = request.url.path[:200]
+    match exception.status_code:
+        case HTTPStatus.NOT_FOUND:
+            refusal = DriftgateError(
+                ErrorCode.ROUTE_NOT_FOUND,
+                f"There is nothing at {path}. /openapi.json lists what there is.",
+            )
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            refusal = DriftgateError(
+                ErrorCode.METHOD_NOT_ALLOWED, f"{path} does not take {request.method}."
+            )
+        case _:
+            refusal = DriftgateError(
+                ErrorCode.INVALID_ARGUMENT, f"{exception.detail}. Send one JSON object."
+            )
+    return problem_response(refusal, headers=exception.headers)
+
+
+def _on_defect(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem_response(
+        DriftgateError(
+            ErrorCode.INTERNAL,
+            "The service made a mistake. Its log says which; nothing is known to be wrong with "
+            "the request.",
+        )
+    )
+
+
+def _invalid_parameters(errors: Any) -> DriftgateError:
+    violations = [
+        Violation(
+            field=str(one["loc"][1]),
+            given=repr(one["input"])[:200],
+            allowed=one["msg"].removeprefix("Input should be "),
+        )
+        for one in errors
+    ]
+    first = violations[0]
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{first.field}: given {first.given}, allowed: {first.allowed}.",
+        violations,
+    )
+
+
+def _not_json_typed(content_type: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"The body came as {content_type[:100] or 'no type at all'}. Send it with "
+        "`content-type: application/json`.",
+        [Violation("content-type", content_type[:100] or "nothing", "application/json")],
+    )
+
+
+def _malformed_json(error: Mapping[str, Any]) -> DriftgateError:
+    position = error["loc"][1]
+    reason = error["ctx"]["error"]
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"The body is not JSON: {reason} at character {position}.",
+        [Violation("body", f"{reason} at character {position}", "a JSON object")],
+    )

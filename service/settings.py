@@ -1,0 +1,139 @@
+"""Settings of a deployment; the only reader of the environment (prefix `DRIFTGATE_`)."""
+
+import hashlib
+import os
+import tempfile
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import DriftgateError, ErrorCode, Violation
+
+# sun_path holds 108 bytes, the last of them zero.
+MAX_SOCKET_PATH_BYTES = 107
+
+
+class Settings(BaseSettings):
+    """Every field is an environment variable, `DRIFTGATE_` and the field's name in capitals.
+
+    Unset addresses mean the embedded pair: SQLite below `data_dir` and the broker of `driftgate up`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTGATE_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default=Path("var"), description="Everything that Driftgate writes.")
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL.")
+    broker_url: str | None = Field(default=None, description="redis://… of the Celery broker.")
+    model_root: Path | None = Field(default=None, description="Local models live below this.")
+    dataset_root: Path | None = Field(default=None, description="Local JSONL files live below.")
+    artifact_root: Path | None = Field(default=None, description="Checkpoints go below this.")
+    hub_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("Qwen/*", "HuggingFaceTB/*", "meta-llama/*"),
+        description="Hub ids that jobs may name, as shell patterns, separated by commas.",
+    )
+    hub_endpoint: str | None = Field(
+        default=None, description="URL of a mirror of the hub; the hub itself when unset."
+    )
+    hub_cache_dir: Path | None = Field(
+        default=None, description="Where hub models are kept; the hub library's own when unset."
+    )
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8400, ge=0, le=65_535)
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = Field(default=8401, ge=0, le=65_535)
+    api_key_sha256: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="SHA-256, in hex, of each accepted API key, separated by commas. Needed for "
+        "any bind that is not loopback.",
+    )
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1024)
+
+    queue: str = Field(default="default", pattern=r"^[a-z0-9_\-]{1,63}$")
+    worker_slots: int = Field(
+        default=1, ge=1, le=64, description="Jobs that a worker runs at once."
+    )
+    threads_per_job: int = Field(default=1, ge=1, le=256, description="CPU threads of a job.")
+    device_flops: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="FLOP/s that jobs reach on the workers' device, for the time estimate of a plan; "
+        "measured on finished jobs of the same models when unset.",
+    )
+    lease_s: float = Field(default=90.0, gt=0)
+    heartbeat_s: float = Field(default=10.0, gt=0)
+    poll_interval_s: float = Field(
+        default=5.0, gt=0, description="How often an idle worker looks for work without a message."
+    )
+    reconcile_interval_s: float = Field(default=5.0, gt=0)
+    max_attempts_without_progress: int = Field(default=3, ge=1)
+    stop_grace_s: float = Field(
+        default=20.0, gt=0, description="From asking a child to checkpoint and stop to killing it."
+    )
+
+    @field_validator("hub_allow", "api_key_sha256", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'driftgate.db'}"
+
+    def resolved_broker_url(self) -> str:
+        """The embedded broker's private socket unless a URL is set."""
+        socket_path = quote(str(self.broker_socket_path()))
+        return self.broker_url or f"redis+socket://{socket_path}?virtual_host=0"
+
+    def broker_socket_path(self) -> Path:
+        """Below the data folder, or where that is too long for a socket's address, a private folder.
+
+        The same in every process of one user with one data folder.
+        """
+        path = self.data_dir.resolve() / "broker" / "broker.sock"
+        if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"driftgate-{os.getuid()}-{digest}" / "broker.sock"
+
+    def resolved_model_root(self) -> Path:
+        return (self.model_root or self.data_dir / "models").resolve()
+
+    def resolved_dataset_root(self) -> Path:
+        return (self.dataset_root or self.data_dir / "datasets").resolve()
+
+    def resolved_artifact_root(self) -> Path:
+        return (self.artifact_root or self.data_dir / "artifacts").resolve()
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
+
+
+def check_bind(host: str, settings: Settings) -> None:
+    """Raises UNSAFE_BIND for an address that others can reach while no API key is set."""
+    if settings.api_key_sha256 or is_loopback(host):
+        return
+    raise DriftgateError(
+        ErrorCode.UNSAFE_BIND,
+        f"Listening on {host!r} would let anyone who reaches this machine run jobs, because no API "
+        "key is set. Set DRIFTGATE_API_KEY_SHA256 to the SHA-256 of a key, or listen on 127.0.0.1.",
+        [Violation("host", host, "a loopback address, unless API keys are set")],
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address; any other name than `localhost` is doubted."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,113 @@
+"""Rows of jobs become what clients read, and list positions become opaque page tokens."""
+
+import base64
+import json
+import secrets
+import time
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.results import Failure, Job, JobEvent, Progress, SpecWarning
+from service.jobs.spec import JobSpec
+from service.jobs.state import JobPhase, JobState
+from service.storage.tables import JobEventRow, JobRow
+
+
+def new_job_id() -> str:
+    """32 hex digits that sort by time: a UUIDv7 whose rand_a counts within the millisecond."""
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    within = nanoseconds * 4096 // 1_000_000
+    number = (milliseconds << 80) | (0x7 << 76) | (within << 64) | (0b10 << 62)
+    return f"{number | secrets.randbits(62):032x}"
+
+
+def job_row(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
+    """The job's row, locked until the transaction ends if asked. Raises JOB_NOT_FOUND."""
+    query = select(JobRow).where(JobRow.id == job_id)
+    # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
+    row = (
+        session.scalars(query.with_for_update() if lock else query).first()
+        if is_job_id(job_id)
+        else None
+    )
+    if row is None:
+        raise DriftgateError(
+            ErrorCode.JOB_NOT_FOUND,
+            f"There is no job {job_id[:100]!r}. Ids are 32 hexadecimal digits, as in the answer to the "
+            "request that created the job.",
+            [Violation("job_id", job_id[:100], "the id of a job")],
+        )
+    return row
+
+
+def job_view(row: JobRow) -> Job:
+    spec = JobSpec.model_validate(row.spec)
+    return Job(
+        id=row.id,
+        name=row.name,
+        state=JobState(row.state),
+        phase=JobPhase(row.phase) if row.phase else None,
+        progress=Progress(
+            step=row.step,
+            total_steps=spec.steps,
+            update=row.update_index,
+            total_updates=spec.steps * updates_per_step(spec),
+        ),
+        attempt=row.lease_epoch,
+        cancel_requested_at=row.cancel_requested_at,
+        failure=Failure.model_validate(row.failure) if row.failure else None,
+        warnings=tuple(SpecWarning.model_validate(warning) for warning in row.warnings),
+        labels=spec.labels,
+        spec=spec,
+        spec_version=row.spec_version,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def event_view(row: JobEventRow) -> JobEvent:
+    return JobEvent(
+        seq=row.seq,
+        at=row.at,
+        type=row.type,
+        state=JobState(row.state),
+        attempt=row.attempt,
+        message=row.message,
+    )
+
+
+def updates_per_step(spec: JobSpec) -> int:
+    return spec.reuse.epochs * spec.reuse.minibatches
+
+
+def token_of_position(row: JobRow) -> str:
+    """The position after `row` in the list of jobs."""
+    position = json.dumps([row.created_at.isoformat(), row.id])
+    return base64.urlsafe_b64encode(position.encode()).decode()
+
+
+def page_position(token: str) -> tuple[datetime, str]:
+    """What `token_of_position` put in. Raises INVALID_ARGUMENT for anything else."""
+    try:
+        created_at, job_id = json.loads(base64.urlsafe_b64decode(token.encode()))
+        position = datetime.fromisoformat(created_at).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        job_id = None
+    if not is_job_id(job_id):
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            "page_token is not one that a list of jobs returned. Leave it out to start again.",
+            [Violation("page_token", token[:100], "next_page_token of the previous page")],
+        )
+    return position, job_id
+
+
+def is_job_id(job_id: object) -> bool:
+    """Whether a job could have this id."""
+    return isinstance(job_id, str) and len(job_id) == 32 and set(job_id) <= set("0123456789abcdef")

@@ -1,0 +1,250 @@
+"""What a worker measured, in SQL: written under the fence, read back without what was superseded.
+
+Rows carry the epoch of their attempt. An attempt that resumes from update u computes everything after u
+anew, so the rows of earlier attempts after u are superseded: they stay, and no read returns them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from service.jobs.records import BlockDrift, CheckpointRecord, EvaluationRecord, UpdateRecord
+from service.jobs.results import Checkpoint, DriftMap, JobCheckpoints, JobMetrics, JobResults
+from service.jobs.spec import JobSpec
+from service.storage.job_rows import job_row, updates_per_step
+from service.storage.result_reads import (
+    effective_checkpoints,
+    effective_evaluations,
+    read_drift_map,
+    read_metrics,
+    read_results,
+)
+from service.storage.sessions import Database
+from service.storage.state_moves import (
+    Lease,
+    change_under_fence,
+    held_row,
+    hold_fence,
+    record_event,
+)
+from service.storage.tables import (
+    AttemptRow,
+    CheckpointRow,
+    EvaluationProblemRow,
+    EvaluationRow,
+    Table,
+    UpdateMetricsRow,
+)
+
+
+class ResultStore:
+    """Every method is one transaction. Writes raise LEASE_LOST and are idempotent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append_updates(self, lease: Lease, records: Sequence[UpdateRecord]) -> None:
+        """Keep the updates, oldest first, and move the job's progress to the last of them."""
+        if not records:
+            return
+        with self._database.transaction() as session:
+            change_under_fence(
+                session,
+                lease,
+                now=self._database.now(session),
+                step=records[-1].step,
+                update_index=records[-1].update,
+            )
+            rows = [
+                {
+                    "job_id": lease.job_id,
+                    "epoch": lease.epoch,
+                    "update_index": record.update,
+                    "step": record.step,
+                    "metric_values": {
+                        name.value: _finite(value) for name, value in record.metrics.items()
+                    },
+                    "drift_by_block": [_drift_cell(block) for block in record.drift_by_block],
+                }
+                for record in records
+            ]
+            _insert_new(session, UpdateMetricsRow, rows)
+
+    def resume_from(self, lease: Lease, *, update: int) -> None:
+        """Note that this attempt trains on from `update`; later rows of earlier attempts fall."""
+        with self._database.transaction() as session:
+            row = held_row(session, lease)
+            step = update // updates_per_step(JobSpec.model_validate(row.spec))
+            _set_on_attempt(session, lease, resumed_from_update=update)
+            record_event(
+                session,
+                lease,
+                now=self._database.now(session),
+                event_type="training_started",
+                message=f"Training starts after step {step}, update {update}.",
+                step=step,
+                update_index=update,
+            )
+
+    def record_evaluation(self, lease: Lease, record: EvaluationRecord) -> None:
+        assert record.problems, "a benchmark has problems; submission refuses one without"
+        with self._database.transaction() as session:
+            row = held_row(session, lease)
+            now = self._database.now(session)
+            key = {
+                "job_id": lease.job_id,
+                "epoch": lease.epoch,
+                "stage": record.stage,
+                "benchmark": record.benchmark,
+            }
+            values = {
+                # Training again from before it supersedes a final evaluation, and no other.
+                "update_index": row.update_index if record.stage == "final" else 0,
+                "problems_sha256": record.problems_sha256,
+                "samples_per_problem": record.samples_per_problem,
+                "k": list(record.k),
+                "temperature": record.temperature,
+                "top_p": record.top_p,
+                "max_response_tokens": record.max_response_tokens,
+                "seed": record.seed,
+                "num_response_tokens": record.num_response_tokens,
+                "seconds": record.seconds,
+                "created_at": now,
+            }
+            if _insert_new(session, EvaluationRow, [key | values]) == 0:
+                return
+            session.execute(insert(EvaluationProblemRow), _problem_rows(key, record))
+            record_event(
+                session,
+                lease,
+                now=now,
+                event_type="evaluation_recorded",
+                message=f"Evaluated {record.stage} on {record.benchmark}: "
+                f"{len(record.problems)} problems, {record.samples_per_problem} samples each.",
+            )
+
+    def record_checkpoint(self, lease: Lease, record: CheckpointRecord) -> None:
+        """The commit point of a checkpoint: from here on the job can resume from it."""
+        with self._database.transaction() as session:
+            held_row(session, lease)
+            now = self._database.now(session)
+            row = {
+                "job_id": lease.job_id,
+                "epoch": lease.epoch,
+                "step": record.step,
+                "update_index": record.update,
+                "uri": record.uri,
+                "size_bytes": record.size_bytes,
+                "manifest_sha256": record.manifest_sha256,
+                "final": record.final,
+                "created_at": now,
+            }
+            if _insert_new(session, CheckpointRow, [row]) == 0:
+                return
+            _set_on_attempt(session, lease, newest_checkpoint_update=record.update)
+            record_event(
+                session,
+                lease,
+                now=now,
+                event_type="checkpoint_saved",
+                message=f"Saved step {record.step}, update {record.update}.",
+            )
+
+    def forget_checkpoint(self, lease: Lease, uri: str) -> None:
+        """Drop the row; the caller removes the folder afterwards."""
+        with self._database.transaction() as session:
+            hold_fence(session, lease)
+            session.execute(
+                delete(CheckpointRow).where(
+                    CheckpointRow.job_id == lease.job_id, CheckpointRow.uri == uri
+                )
+            )
+
+    def latest_checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """Newest first; what a later attempt went back behind is left out."""
+        with self._database.read() as session:
+            return effective_checkpoints(session, job_id)
+
+    def evaluated(self, job_id: str) -> set[tuple[str, str]]:
+        """(stage, benchmark) of every evaluation that stands."""
+        with self._database.read() as session:
+            return {(row.stage, row.benchmark) for row in effective_evaluations(session, job_id)}
+
+    def metrics(
+        self, job_id: str, *, names: Sequence[str] = (), after_update: int = 0
+    ) -> JobMetrics:
+        """Columns of the named metrics, or of all that were recorded. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            return read_metrics(session, job_id, names=names, after_update=after_update)
+
+    def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
+        """One row per update, evenly thinned to `max_rows` from first to last. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            spec = JobSpec.model_validate(job_row(session, job_id).spec)
+            return read_drift_map(
+                session,
+                job_id,
+                block_size=spec.drift_map_block_size,
+                after_update=after_update,
+                max_rows=max_rows,
+            )
+
+    def results(self, job_id: str, *, include_problems: bool = False) -> JobResults:
+        """Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            return read_results(session, job_id, include_problems=include_problems)
+
+    def checkpoints(self, job_id: str) -> JobCheckpoints:
+        """Newest first. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            return JobCheckpoints(
+                job_id=job_id, checkpoints=tuple(effective_checkpoints(session, job_id))
+            )
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no NaN and no infinities."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _drift_cell(block: BlockDrift) -> list[float | None]:
+    return [block.num_tokens, _finite(block.mean_drift_nats), _finite(block.mean_abs_drift_nats)]
+
+
+def _problem_rows(key: Mapping[str, Any], record: EvaluationRecord) -> list[dict[str, Any]]:
+    return [
+        {
+            **key,
+            "position": position,
+            "problem_id": problem.problem_id,
+            "n": problem.n,
+            "c": problem.c,
+            "num_no_answer": problem.num_no_answer,
+            "num_truncated": problem.num_truncated,
+        }
+        for position, problem in enumerate(record.problems)
+    ]
+
+
+def _set_on_attempt(session: Session, lease: Lease, **values: int) -> None:
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.job_id == lease.job_id, AttemptRow.epoch == lease.epoch)
+        .values(**values)
+    )
+
+
+def _insert_new(session: Session, table: type[Table], rows: Sequence[dict[str, Any]]) -> int:
+    """Insert the rows whose keys are not there yet; how many those are."""
+    on_postgres = session.get_bind().dialect.name == "postgresql"
+    dialect_insert = postgresql.insert if on_postgres else sqlite.insert
+    statement = dialect_insert(table).on_conflict_do_nothing()
+    key = table.__mapper__.primary_key[0]
+    return len(session.execute(statement.returning(key), list(rows)).all())

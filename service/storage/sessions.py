@@ -1,0 +1,171 @@
+"""Connections and transactions: the only place that commits, and the database's clock."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from service.errors import DriftgateError, ErrorCode
+
+BUSY_TIMEOUT_S = 30
+BUSY_RETRY_S = 0.01
+CONNECT_TIMEOUT_S = 5
+MIGRATION_LOCK = 7_215_530_114  # any number, the same in every process that migrates
+
+
+class Database:
+    """One database: short transactions for writers, read-only sessions for the others.
+
+    Threads may share it. Not to be carried over a fork.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _create_engine(make_url(url))
+
+    @property
+    def is_postgres(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that commits at the end and rolls back on any error.
+
+        On SQLite it holds the write lock from its first statement (BEGIN IMMEDIATE): a deferred
+        transaction that reads and then writes fails at once when another one wrote in between.
+        Raises DATABASE_UNAVAILABLE where the database does not answer.
+        """
+        writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with (
+            _unavailable_named(),
+            Session(writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session whose changes are dropped."""
+        with _unavailable_named(), Session(self._engine) as session:
+            yield session
+
+    def now(self, session: Session) -> datetime:
+        """The database's clock, UTC: every process compares leases by the same one."""
+        if not self.is_postgres:
+            return datetime.now(UTC)  # SQLite's own clock is this one, cut to milliseconds
+        # Not now(), which stands still while a transaction waits for a lock.
+        now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        return now.astimezone(UTC)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def migrate(database_url: str) -> None:
+    """Bring the schema to the newest revision. Safe to call from several processes at once."""
+    engine = _create_engine(make_url(database_url))
+    try:
+        writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with _unavailable_named(), writer.begin() as connection:
+            _wait_for_other_migrations(connection)
+            config = Config()
+            config.set_main_option("script_location", str(migrations_folder()))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def migrations_folder() -> Path:
+    """Beside this module in an installed wheel, at the top of a checkout."""
+    installed = Path(__file__).parent / "migrations"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "migrations"
+
+
+def _wait_for_other_migrations(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+
+
+@contextmanager
+def _unavailable_named() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> DriftgateError:
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return DriftgateError(
+        ErrorCode.DATABASE_UNAVAILABLE,
+        f"The database did not answer ({cause}). Nothing was changed; try again.",
+    )
+
+
+def _create_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _create_sqlite_engine(url)
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return create_engine(
+        url,
+        pool_size=10,
+        max_overflow=30,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+    )
+
+
+def _create_sqlite_engine(url: URL) -> Engine:
+    assert url.database, "SQLite in memory would be another database in every thread"
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=10, max_overflow=30)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        # Python's driver would open transactions by itself, and only before a write.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        _use_write_ahead_log(connection)
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+
+    return engine
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switches the file over, once in its life; on a file that was switched it changes nothing.
+
+    The switch needs the file alone, and SQLite does not wait for that, whatever its busy_timeout says:
+    of processes that open a new file together all but one would fail.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # The lowest byte is the primary code; the others tell the kinds of "busy" apart.
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                raise
+            time.sleep(BUSY_RETRY_S)
+        else:
+            return

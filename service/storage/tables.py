@@ -1,0 +1,217 @@
+"""The schema: what is written where, and how times are kept."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite, which knows no time zones, keeps the bare UTC fields."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a time without a zone is not a point in time"
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Table(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {  # noqa: RUF012 read once by SQLAlchemy, on class creation
+        datetime: UtcDateTime(),
+        int: BigInteger(),
+    }
+
+
+class JobRow(Table):
+    """One job. The row is the truth about its state; every change of it grows `version`."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(None, "queue", "state", "created_at"),
+        Index(None, "created_at", "id"),
+        Index(None, "state", "lease_expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16))
+    phase: Mapped[str | None] = mapped_column(String(32))
+    queue: Mapped[str] = mapped_column(String(63))
+    spec: Mapped[Any] = mapped_column(JSON)
+    spec_version: Mapped[int]
+    warnings: Mapped[Any] = mapped_column(JSON)
+    version: Mapped[int]
+    last_event_seq: Mapped[int]
+    step: Mapped[int]
+    update_index: Mapped[int]
+    lease_epoch: Mapped[int]
+    lease_owner: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[datetime | None]
+    attempts_without_progress: Mapped[int]
+    cancel_requested_at: Mapped[datetime | None]
+    failure: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class JobEventRow(Table):
+    """One entry of a job's history; `seq` is the job's own counter, so it has no gaps."""
+
+    __tablename__ = "job_events"
+
+    job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    type: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int]
+    message: Mapped[str] = mapped_column(Text)
+
+
+class AttemptRow(Table):
+    """One claim of a job by a worker: who, when, from which update it went on, how it ended."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    owner: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime]
+    resumed_from_update: Mapped[int | None]
+    newest_checkpoint_update: Mapped[int | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(Text)
+
+
+class IdempotencyKeyRow(Table):
+    """A client's key, the hash of the request it came with, and the job that the request made."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"), index=True)
+    created_at: Mapped[datetime]
+
+
+class UpdateMetricsRow(Table):
+    """Metrics of one optimiser update as one attempt computed them; see `result_store` on reads."""
+
+    __tablename__ = "update_metrics"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    update_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int]
+    metric_values: Mapped[Any] = mapped_column(JSON)
+    drift_by_block: Mapped[Any] = mapped_column(JSON)
+
+
+class EvaluationRow(Table):
+    """One model on one benchmark; `update_index` is how far the student had been trained."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    stage: Mapped[str] = mapped_column(String(16), primary_key=True)
+    benchmark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    update_index: Mapped[int]
+    problems_sha256: Mapped[str] = mapped_column(String(64))
+    samples_per_problem: Mapped[int]
+    k: Mapped[Any] = mapped_column(JSON)
+    temperature: Mapped[float]
+    top_p: Mapped[float]
+    max_response_tokens: Mapped[int]
+    seed: Mapped[int]
+    num_response_tokens: Mapped[int]
+    seconds: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class EvaluationProblemRow(Table):
+    """n samples of one problem, c of them right; `position` is its place in the benchmark."""
+
+    __tablename__ = "evaluation_problems"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "epoch", "stage", "benchmark"],
+            [
+                "evaluations.job_id",
+                "evaluations.epoch",
+                "evaluations.stage",
+                "evaluations.benchmark",
+            ],
+            ondelete="CASCADE",
+        ),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    stage: Mapped[str] = mapped_column(String(16), primary_key=True)
+    benchmark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    problem_id: Mapped[str] = mapped_column(String(200))
+    n: Mapped[int]
+    c: Mapped[int]
+    num_no_answer: Mapped[int]
+    num_truncated: Mapped[int]
+
+
+class CheckpointRow(Table):
+    """A complete checkpoint folder; this row is its commit point."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    update_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int]
+    uri: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int]
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    final: Mapped[bool]
+    created_at: Mapped[datetime]

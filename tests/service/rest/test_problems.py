@@ -1,0 +1,138 @@
+"""Bad input: each refusal is problem details that name the field, what was given, what is allowed."""
+
+import pytest
+
+PROBLEM = "application/problem+json"
+
+
+def assert_is_problem(response, status, code):
+    assert response.headers["content-type"] == PROBLEM
+    problem = response.json()
+    assert set(problem) == {"type", "title", "status", "detail", "code", "retryable", "violations"}
+    assert (response.status_code, problem["status"], problem["code"]) == (status, status, code)
+    return problem["violations"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "given", "allowed"),
+    [
+        ("gate.block_size", 0, "gate.block_size", "0", "greater than or equal to 1"),
+        ("gate.block_size", "x", "gate.block_size", "'x'", "a valid integer"),
+        ("steps", 0, "steps", "0", "greater than or equal to 1"),
+        ("steps", -(10**400), "steps", "-1000", "greater"),
+        ("gate.blocksize", 16, "gate.blocksize", "16", "block_size"),
+        ("prompts.problems.num", 1, "prompts.problems.num", "1", "num_problems"),
+        ("prompts.problems.source", "web", "prompts.problems", "web", "'arithmetic', 'file'"),
+        ("gate.strength", {"adaptive": -1}, "gate.strength.adaptive", "-1", "greater than 0"),
+        (
+            "evaluation.k",
+            [1, 16],
+            "evaluation.samples_per_problem",
+            "8",
+            "pass@16 needs at least 16 samples",
+        ),
+        (
+            "evaluation.benchmarks.0.problems.num_problems",
+            0,
+            "evaluation.benchmarks.0.problems.num_problems",
+            "0",
+            "greater than or equal to 1",
+        ),
+        ("reuse", {"minibatches": 100}, "reuse.minibatches", "100", "32 responses"),
+        ("student", {}, "student.model", "nothing", "a value"),
+        ("labels", {"Not Allowed": "x"}, "labels.Not Allowed", "'Not Allowed'", "match pattern"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_allowed(
+    api, spec_with, path, value, field, given, allowed
+):
+    violations = assert_is_problem(
+        api.post("/v1/jobs", json=spec_with(path, value)), 422, "INVALID_SPEC"
+    )
+    violation = next(one for one in violations if one["field"] == field)
+    assert given in violation["given"]
+    assert allowed in violation["allowed"]
+
+
+def test_every_wrong_field_is_named_at_once(api, spec, spec_with):
+    spec_with("steps", 0)
+    spec_with("gate.kernel", "linear")
+    violations = assert_is_problem(api.post("/v1/jobs", json=spec), 422, "INVALID_SPEC")
+    assert {one["field"] for one in violations} == {"steps", "gate.kernel"}
+
+
+def test_a_refused_spec_makes_no_job(api, spec_with):
+    api.post("/v1/jobs", json=spec_with("steps", 0))
+    assert api.get("/v1/jobs").json()["jobs"] == []
+
+
+def test_what_the_preflight_refuses_keeps_its_own_code(api, spec_with):
+    violations = assert_is_problem(
+        api.post("/v1/jobs", json=spec_with("student.model", "builtin/nothing")),
+        422,
+        "MODEL_NOT_FOUND",
+    )
+    assert violations[0]["field"].startswith("student")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"steps": 3', "application/json"),
+        (b"\xff\xfe", "application/json"),
+        (b"[" * 50_000, "application/json"),
+        (b'{"steps": 3}', "application/x-www-form-urlencoded"),
+    ],
+)
+def test_a_body_that_is_not_json_is_refused(api, body, content_type):
+    refused = api.post("/v1/jobs", content=body, headers={"content-type": content_type})
+    assert_is_problem(refused, 400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"text"', b"3"])
+def test_json_that_is_no_object_is_no_spec(api, body):
+    refused = api.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
+    assert_is_problem(refused, 422, "INVALID_SPEC")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/jobs/nothing", f"/v1/jobs/{'0' * 32}", "/v1/jobs/a%00b", "/v1/jobs/%ff/results"]
+)
+def test_an_unknown_job_is_not_found(api, path):
+    violations = assert_is_problem(api.get(path), 404, "JOB_NOT_FOUND")
+    assert violations[0]["field"] == "job_id"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/static/nothing.js", "/v1/jobs/a/b"])
+def test_an_unknown_address_is_not_found(api, path):
+    assert_is_problem(api.get(path), 404, "ROUTE_NOT_FOUND")
+
+
+def test_a_wrong_method_is_refused_with_the_right_ones(api):
+    refused = api.delete("/v1/jobs")
+    assert_is_problem(refused, 405, "METHOD_NOT_ALLOWED")
+    assert refused.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/jobs?page_size=0", "page_size"),
+        ("/v1/jobs?page_size=1001", "page_size"),
+        ("/v1/jobs?state=done", "state"),
+        ("/v1/jobs?page_token=x", "page_token"),
+        (f"/v1/jobs/{'0' * 32}/metrics?names=train/nothing", "names"),
+        (f"/v1/jobs/{'0' * 32}/events?after=-1", "after"),
+        (f"/v1/jobs/{'0' * 32}/events?after={10**30}", "after"),
+    ],
+)
+def test_a_wrong_parameter_is_named(api, path, field):
+    violations = assert_is_problem(api.get(path), 400, "INVALID_ARGUMENT")
+    assert violations[0]["field"] == field
+
+
+@pytest.mark.parametrize("key", ["", "é", "x" * 256])
+def test_a_key_that_cannot_be_kept_is_refused(api, spec, key):
+    refused = api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": key.encode("latin-1")})
+    violations = assert_is_problem(refused, 400, "INVALID_ARGUMENT")
+    assert violations[0]["field"] == "idempotency_key"

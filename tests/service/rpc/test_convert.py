@@ -1,0 +1,333 @@
+import types
+import typing
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from pydantic import BaseModel
+
+from service.errors import DriftgateError, ErrorCode
+from service.jobs.plans import Plan
+from service.jobs.results import Failure, FieldViolation, Job, Progress, SpecWarning
+from service.jobs.spec import JobSpec
+from service.jobs.state import JobPhase, JobState
+from service.rpc.convert import enum_prefix, job_message, job_states, spec_data, spec_message
+from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
+
+# Shapes that stand on the wire for a value of another kind; round trips cover them.
+WIRE_SHAPES = {"driftgate.v1.Bound", "driftgate.v1.Strength", "google.protobuf.Timestamp"}
+
+
+def parts_of(annotation: object) -> list[object]:
+    """The annotation's own members: of Annotated, Optional, unions and tuples, but not of dicts."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return parts_of(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType, tuple):
+        return [part for argument in typing.get_args(annotation) for part in parts_of(argument)]
+    return [annotation]
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    return [
+        part
+        for part in parts_of(annotation)
+        if isinstance(part, type) and issubclass(part, BaseModel)
+    ]
+
+
+def choices_in(annotation: object) -> set[str] | None:
+    """Names of a closed set of text, None for anything else."""
+    for part in parts_of(annotation):
+        if typing.get_origin(part) is typing.Literal:
+            return set(typing.get_args(part))
+        if isinstance(part, type) and issubclass(part, StrEnum):
+            return {member.value for member in part}
+    return None
+
+
+def differences(
+    model: type[BaseModel], descriptor: Descriptor, *, discriminator: str | None = None
+) -> Iterator[str]:
+    """What the model and the message do not share, at any depth."""
+    names = set(model.model_fields) - {discriminator}
+    if names != set(descriptor.fields_by_name):
+        yield f"{descriptor.full_name}: {names ^ set(descriptor.fields_by_name)}"
+        return
+    for name in names:
+        field, annotation = descriptor.fields_by_name[name], model.model_fields[name].annotation
+        if field.enum_type is not None:
+            prefix = enum_prefix(field.enum_type)
+            values = {value.name.removeprefix(prefix).lower() for value in field.enum_type.values}
+            if values - {"unspecified"} != choices_in(annotation):
+                yield f"{field.full_name}: {values} but {choices_in(annotation)}"
+        elif field.message_type is not None and field.message_type.full_name not in WIRE_SHAPES:
+            yield from differences_of_messages(models_in(annotation), field.message_type)
+
+
+def differences_of_messages(models: list[type[BaseModel]], descriptor: Descriptor) -> Iterator[str]:
+    if descriptor.GetOptions().map_entry:
+        return
+    if len(models) == 1:
+        yield from differences(models[0], descriptor)
+        return
+    discriminator = descriptor.oneofs[0].name
+    by_tag = {model.model_fields[discriminator].default: model for model in models}
+    if set(by_tag) != set(descriptor.fields_by_name):
+        yield f"{descriptor.full_name}: {set(by_tag) ^ set(descriptor.fields_by_name)}"
+        return
+    for tag, model in by_tag.items():
+        member = descriptor.fields_by_name[tag].message_type
+        yield from differences(model, member, discriminator=discriminator)
+
+
+def test_the_spec_and_its_message_have_the_same_fields_and_values_at_every_depth():
+    assert list(differences(JobSpec, spec_pb2.JobSpec.DESCRIPTOR)) == []
+
+
+def test_the_job_and_its_message_have_the_same_fields_and_values_at_every_depth():
+    assert list(differences(Job, jobs_pb2.Job.DESCRIPTOR)) == []
+
+
+def test_the_plan_and_its_message_have_the_same_fields_and_values_at_every_depth():
+    assert list(differences(Plan, jobs_pb2.Plan.DESCRIPTOR)) == []
+
+
+def test_that_comparison_sees_what_differs_below_a_union():
+    sources = models_in(JobSpec.model_fields["prompts"].annotation)[0].model_fields["problems"]
+    (fewer,) = differences_of_messages(
+        models_in(sources.annotation)[:2], spec_pb2.ProblemSource.DESCRIPTOR
+    )
+    assert "inline" in fewer
+    (other,) = differences(Progress, jobs_pb2.FieldViolation.DESCRIPTOR)
+    assert "total_steps" in other
+
+
+MINIMAL = {
+    "student": {"model": "builtin/arithmetic-student"},
+    "teacher": {"model": "builtin/arithmetic-teacher"},
+    "prompts": {"problems": {"source": "arithmetic"}},
+}
+
+# Every field with a value that is not its default.
+SAMPLED_TOKEN = {
+    "name": "everything",
+    "labels": {"team": "distil", "empty": ""},
+    "student": {"model": "org/student", "revision": "main"},
+    "warm_start": {"job_id": "0199a", "step": 0},
+    "teacher": {"model": "org/teacher", "revision": "v1.0"},
+    "prompts": {
+        "problems": {
+            "source": "inline",
+            "problems": [{"id": "1", "problem": "1+1", "answer": "2"}, {"id": "2", "problem": "x"}],
+        },
+        "format": {"instruction": "", "chat_template": "never"},
+    },
+    "objective": {
+        "type": "sampled_token",
+        "advantage": "recomputed",
+        "clip_range": None,
+        "dual_clip": None,
+    },
+    "gate": {
+        "granularity": "newline_span",
+        "block_size": 32,
+        "aggregation": "mean_abs",
+        "kernel": "reciprocal",
+        "strength": {"adaptive": 0.5},
+        "normalization": "sequence",
+        "direction": "emphasise",
+        "min_span": 4,
+        "max_span": 99,
+        "threshold": 0.0,
+        "ratio_bounds": [0.25, 4.0],
+    },
+    "steps": 7,
+    "reuse": {"epochs": 3, "minibatches": 2},
+    "rollout": {
+        "prompts_per_step": 2,
+        "samples_per_prompt": 6,
+        "max_prompt_tokens": 100,
+        "max_response_tokens": 200,
+        "temperature": 0.7,
+        "top_p": 0.95,
+    },
+    "optimizer": {
+        "learning_rate": 3e-4,
+        "weight_decay": 0.0,
+        "beta1": 0.8,
+        "beta2": 0.95,
+        "epsilon": 1e-6,
+        "gradient_clip_norm": 0.5,
+        "schedule": {"type": "cosine", "warmup_updates": 4, "final_fraction": 0.25},
+    },
+    "lora": {"rank": 4, "alpha": 6.5, "target_modules": ["q_proj"]},
+    "evaluation": {
+        "benchmarks": [
+            {
+                "name": "held-out",
+                "problems": {
+                    "source": "arithmetic",
+                    "num_problems": 9,
+                    "min_operations": 2,
+                    "max_operations": 3,
+                    "seed": 2**63 - 1,
+                },
+                "format": {"instruction": "Think.", "chat_template": "never"},
+            },
+            {"name": "file", "problems": {"source": "file", "path": "a/b.jsonl"}},
+        ],
+        "samples_per_problem": 16,
+        "k": [2, 4],
+        "temperature": 0.6,
+        "top_p": 0.5,
+        "max_response_tokens": 77,
+        "evaluate_teacher": True,
+        "seed": 5,
+    },
+    "checkpoint": {"every_steps": 3, "keep_last": 1},
+    "compute": {
+        "device": "cpu",
+        "dtype": "float32",
+        "max_tokens_per_microbatch": 512,
+        "rollout_batch_size": 3,
+        "gradient_checkpointing": True,
+    },
+    "masked_token_ids": [0, 11],
+    "drift_map_block_size": 8,
+    "seed": 2**62 + 1,
+}
+TEACHER_TOPK = MINIMAL | {
+    "objective": {"type": "teacher_topk", "k": 5},
+    "gate": {"strength": 0.25},
+}
+CLIPPED = MINIMAL | {"objective": {"type": "sampled_token", "clip_range": 0.1, "dual_clip": 9.0}}
+
+
+@pytest.mark.parametrize("fields", [MINIMAL, SAMPLED_TOKEN, TEACHER_TOPK, CLIPPED])
+def test_a_spec_comes_back_from_the_wire_as_it_went(fields):
+    spec = JobSpec.model_validate(fields)
+    wire = spec_message(spec).SerializeToString()
+
+    assert JobSpec.model_validate(spec_data(spec_pb2.JobSpec.FromString(wire))) == spec
+
+
+def test_the_full_spec_of_these_tests_leaves_no_field_at_its_default():
+    minimal = JobSpec.model_validate(MINIMAL).model_dump()
+    full = JobSpec.model_validate(SAMPLED_TOKEN).model_dump()
+
+    assert [name for name in minimal if minimal[name] == full[name]] == []
+    parts = ("gate", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute")
+    assert [
+        (part, name)
+        for part in parts
+        for name in minimal[part]
+        if minimal[part][name] == full[part][name]
+    ] == []
+
+
+def test_what_is_not_set_on_the_wire_is_left_to_the_defaults():
+    message = spec_pb2.JobSpec(
+        student=spec_pb2.ModelSpec(model="s"),
+        gate=spec_pb2.GateSpec(block_size=0),
+        objective=spec_pb2.Objective(sampled_token=spec_pb2.SampledTokenObjective()),
+    )
+
+    assert spec_data(message) == {
+        "student": {"model": "s"},
+        "gate": {"block_size": 0},
+        "objective": {"type": "sampled_token"},
+    }
+
+
+def test_a_union_without_a_choice_and_an_empty_inline_set_stay_visible():
+    message = spec_pb2.JobSpec(
+        objective=spec_pb2.Objective(),
+        gate=spec_pb2.GateSpec(strength=spec_pb2.Strength()),
+        prompts=spec_pb2.PromptsSpec(
+            problems=spec_pb2.ProblemSource(inline=spec_pb2.InlineSource())
+        ),
+    )
+
+    assert spec_data(message) == {
+        "objective": {},
+        "gate": {"strength": {}},
+        "prompts": {"problems": {"source": "inline", "problems": []}},
+    }
+
+
+def test_unknown_enum_values_and_fields_are_refused_by_path():
+    message = spec_pb2.JobSpec()
+    message.gate.kernel = 99
+    message.evaluation.benchmarks.add().format.chat_template = 7
+    # Field 1000 of GateSpec, a varint: what a newer client may send.
+    message.gate.MergeFromString(b"\xc0\x3e\x01")
+
+    with pytest.raises(DriftgateError) as refusal:
+        spec_data(message)
+
+    assert refusal.value.code is ErrorCode.INVALID_SPEC
+    assert {(violation.field, violation.given) for violation in refusal.value.violations} == {
+        ("gate", "field number 1000"),
+        ("gate.kernel", "99"),
+        ("evaluation.benchmarks.0.format.chat_template", "7"),
+    }
+    allowed = {violation.field: violation.allowed for violation in refusal.value.violations}
+    assert allowed["gate.kernel"] == "KERNEL_EXP, KERNEL_RECIPROCAL, KERNEL_HARD, KERNEL_RATIO"
+
+
+def test_states_are_translated_and_unknown_ones_are_refused():
+    every_number = [number for number in jobs_pb2.JobState.values() if number]
+    assert set(job_states(every_number)) == set(JobState)
+
+    for number in (0, 99):
+        with pytest.raises(DriftgateError) as refusal:
+            job_states([jobs_pb2.JOB_STATE_QUEUED, number])
+        assert refusal.value.code is ErrorCode.INVALID_ARGUMENT
+        assert refusal.value.violations[0].field == "states.1"
+
+
+def test_a_job_keeps_its_times_its_failure_and_what_is_not_set():
+    created = datetime(2026, 11, 22, 10, 0, 0, 123_456, tzinfo=UTC)
+    job = Job(
+        id="7f3",
+        name=None,
+        state=JobState.FAILED,
+        phase=JobPhase.BASELINE_EVALUATION,
+        progress=Progress(step=1, total_steps=2, update=3, total_updates=4),
+        attempt=2,
+        cancel_requested_at=None,
+        failure=Failure(
+            code=ErrorCode.OUT_OF_MEMORY,
+            message="Out of memory.",
+            violations=(FieldViolation(field="f", given="g", allowed="a"),),
+        ),
+        warnings=(SpecWarning(code="GATE_INERT", field="reuse", message="m"),),
+        labels={"a": "b"},
+        spec=JobSpec.model_validate(MINIMAL),
+        spec_version=1,
+        version=5,
+        created_at=created,
+        updated_at=created,
+        started_at=created,
+        finished_at=None,
+    )
+
+    message = job_message(job)
+
+    assert message.created_at.ToDatetime(tzinfo=UTC) == created
+    assert (message.state, message.phase) == (
+        jobs_pb2.JOB_STATE_FAILED,
+        jobs_pb2.JOB_PHASE_BASELINE_EVALUATION,
+    )
+    assert [message.HasField(name) for name in ("name", "cancel_requested_at", "finished_at")] == [
+        False,
+        False,
+        False,
+    ]
+    assert (message.failure.code, message.failure.violations[0].given) == ("OUT_OF_MEMORY", "g")
+    assert (message.warnings[0].field, dict(message.labels)) == ("reuse", {"a": "b"})
+    assert (message.progress.total_updates, message.attempt, message.version) == (4, 2, 5)
+    assert message.spec == spec_message(job.spec)

@@ -1,0 +1,99 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
+
+from service.errors import DriftgateError, ErrorCode
+from service.storage.sessions import Database, migrate
+from service.storage.tables import Table
+
+
+def test_the_migrations_make_exactly_the_schema_of_the_tables(empty_database_url):
+    migrate(empty_database_url)
+    database = Database(empty_database_url)
+    with database.read() as session:
+        connection = session.connection()
+        differences = compare_metadata(MigrationContext.configure(connection), Table.metadata)
+        constraint_names = {
+            constraint["name"]
+            for table in Table.metadata.tables
+            for constraint in inspect(connection).get_foreign_keys(table)
+        }
+    database.close()
+    assert differences == []
+    assert "fk_update_metrics_job_id_epoch_attempts" in constraint_names
+
+
+def test_processes_that_start_together_may_all_migrate(empty_database_url):
+    program = "import sys; from service.storage.sessions import migrate; migrate(sys.argv[1])"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, empty_database_url]) for _ in range(4)
+    ]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+
+
+def test_a_new_file_that_another_process_writes_is_waited_for(empty_sqlite_url):
+    """The switch to write-ahead logging needs the file alone, and SQLite itself would not wait."""
+    path = Path(make_url(empty_sqlite_url).database)
+    path.parent.mkdir(parents=True)
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.2, lambda: writer.execute("COMMIT"))
+    release.start()
+    migrate(empty_sqlite_url)
+    release.join()
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    writer.close()
+
+
+def write_and_break(database):
+    with database.transaction() as session:
+        session.execute(text("INSERT INTO alembic_version (version_num) VALUES ('left over')"))
+        raise RuntimeError
+
+
+def test_an_error_leaves_nothing_of_the_transaction(database):
+    with pytest.raises(RuntimeError):
+        write_and_break(database)
+    with database.read() as session:
+        assert session.execute(text("SELECT version_num FROM alembic_version")).all() == [("0001",)]
+
+
+def test_a_writer_sees_what_another_wrote_while_it_waited(database):
+    """Both read the counter before they write it; with deferred locking one of them would fail."""
+
+    def add_one():
+        with database.transaction() as session:
+            lock = " FOR UPDATE" if database.is_postgres else ""
+            (value,) = session.execute(text(f"SELECT value FROM counter{lock}")).one()
+            session.execute(text("UPDATE counter SET value = :value"), {"value": value + 1})
+
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE counter (value INTEGER)"))
+        session.execute(text("INSERT INTO counter VALUES (0)"))
+    threads = [threading.Thread(target=add_one) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as session:
+        assert session.execute(text("SELECT value FROM counter")).one() == (16,)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://nobody@127.0.0.1:1/nothing", "sqlite:////proc/driftgate.db"],
+)
+def test_a_database_that_is_away_is_named_as_such(url):
+    database = Database(url)
+    with pytest.raises(DriftgateError) as caught, database.transaction() as session:
+        session.execute(text("SELECT 1"))
+    database.close()
+    assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE

@@ -1,0 +1,89 @@
+from contextlib import closing
+
+import pytest
+
+from service.errors import DriftgateError, ErrorCode
+from service.jobs.state import JobState
+from service.operations import build_operations, parse_spec
+from service.storage.job_store import JobStore
+from service.storage.sessions import Database
+from service.task_queue import Doorbell, celery_app
+
+SPEC = {
+    "student": {"model": "builtin/arithmetic-student"},
+    "teacher": {"model": "builtin/arithmetic-teacher"},
+    "prompts": {"problems": {"source": "arithmetic", "num_problems": 20}},
+    "rollout": {"max_prompt_tokens": 64, "max_response_tokens": 128},
+}
+
+
+@pytest.fixture
+def settings(settings_factory, sqlite_url, redis_url):
+    return settings_factory(database_url=sqlite_url, broker_url=redis_url, queue="a-queue")
+
+
+@pytest.fixture
+def operations(settings):
+    operations = build_operations(settings)
+    yield operations
+    operations.close()
+
+
+def test_a_job_is_rung_for_in_the_queue_of_the_settings(operations, settings, wait_until):
+    job = operations.submit_job(parse_spec(SPEC))
+    assert operations.list_jobs().jobs == (job,)
+    queue = Doorbell(celery_app(settings))
+    wait_until(lambda: queue.num_waiting("a-queue") == 1)
+
+
+def test_a_refused_spec_is_neither_stored_nor_rung_for(operations, settings):
+    spec = parse_spec(SPEC | {"teacher": {"model": "../../etc"}})
+    with pytest.raises(DriftgateError) as caught:
+        operations.submit_job(spec)
+    assert caught.value.code is ErrorCode.MODEL_OUTSIDE_ROOT
+    assert operations.list_jobs().jobs == ()
+    operations.close()
+    assert Doorbell(celery_app(settings)).num_waiting("a-queue") == 0
+
+
+def test_a_spec_can_be_checked_without_being_submitted(operations):
+    plan = operations.plan_job(parse_spec(SPEC | {"gate": {"block_size": 128}}))
+    assert "gate.block_size" in [warning.field for warning in plan.warnings]
+    assert operations.list_jobs().jobs == ()
+
+
+@pytest.mark.parametrize("request_name", ["submit_job", "plan_job"])
+def test_a_warm_start_from_a_job_that_is_not_there_is_refused(operations, request_name):
+    spec = parse_spec(SPEC | {"warm_start": {"job_id": "0199"}})
+    with pytest.raises(DriftgateError, match="0199") as caught:
+        getattr(operations, request_name)(spec)
+    assert caught.value.code is ErrorCode.INVALID_SPEC
+    assert caught.value.violations[0].field == "warm_start.job_id"
+    assert operations.list_jobs().jobs == ()
+
+
+def test_a_plan_takes_its_rate_from_the_setting_else_from_a_finished_job(
+    operations, settings, sqlite_url
+):
+    spec = parse_spec(SPEC)
+    assert operations.plan_job(spec).time is None
+
+    job = operations.submit_job(spec)
+    with closing(Database(sqlite_url)) as database:
+        store = JobStore(database)
+        lease = store.claim(queue="a-queue", owner="worker", lease_s=60).lease
+        store.start_running(lease)
+        store.finish(lease, state=JobState.SUCCEEDED, failure=None, message="Done.")
+
+    assert operations.plan_job(spec).time.rate_source == f"job {job.id}"
+    settings = settings.model_copy(update={"device_flops": 1e12})
+    with closing(build_operations(settings)) as others:
+        assert others.plan_job(spec).time.flops_per_second == 1e12
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+def test_a_page_has_a_bounded_size(operations, limit):
+    with pytest.raises(DriftgateError) as caught:
+        operations.list_jobs(limit=limit)
+    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+    assert caught.value.violations[0].allowed == "1 to 1000"

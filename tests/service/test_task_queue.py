@@ -1,0 +1,40 @@
+import json
+
+import pytest
+import redis
+
+from service.task_queue import TASK_NAME, Doorbell, celery_app
+
+
+@pytest.fixture
+def doorbell_to(settings_factory):
+    return lambda url: Doorbell(celery_app(settings_factory(broker_url=url)))
+
+
+def test_a_ring_puts_a_message_without_state_into_the_queue(doorbell_to, redis_url):
+    doorbell = doorbell_to(redis_url)
+    assert doorbell.num_waiting("default") == 0
+    doorbell.ring("default")
+    doorbell.ring("default", times=2)
+    doorbell.close()
+    assert doorbell.num_waiting("default") == 3
+    assert doorbell.num_waiting("other") == 0
+    with redis.Redis.from_url(redis_url) as client:
+        message = json.loads(client.lindex("default", 0))
+    assert message["headers"]["task"] == TASK_NAME
+    assert message["headers"]["argsrepr"] == "('default',)"
+    assert message["headers"]["expires"] is not None
+
+
+def test_without_a_broker_a_ring_is_dropped_and_nothing_raised(doorbell_to, unused_port):
+    doorbell = doorbell_to(f"redis://127.0.0.1:{unused_port}/0")
+    doorbell.ring("default")
+    doorbell.close()
+    assert doorbell.num_waiting("default") is None
+
+
+def test_a_burst_of_rings_is_bounded(doorbell_to, redis_url):
+    doorbell = doorbell_to(redis_url)
+    doorbell.ring("default", times=1_000_000)
+    doorbell.close()
+    assert doorbell.num_waiting("default") == 64

@@ -1,0 +1,253 @@
+import os
+import shutil
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from service.errors import ErrorCode
+from service.jobs.catalog import Metric
+from service.jobs.results import Job
+from service.jobs.spec import JobSpec
+from service.jobs.state import JobState
+from service.storage.job_store import JobStore
+from service.storage.result_store import ResultStore
+from service.storage.sessions import Database
+from tests.processes import pids_of
+from tests.worker.small_jobs import small_job
+from worker.supervisor import Supervisor
+
+SECONDS = (Metric.ROLLOUT_SECONDS, Metric.SCORE_SECONDS, Metric.UPDATE_SECONDS)
+MEASURED_ON_THE_MACHINE = {*SECONDS, Metric.PEAK_MEMORY_BYTES}
+
+
+class Bench:
+    """A real database and real children, supervised in this process."""
+
+    def __init__(self, database_url: str, artifact_root: Path) -> None:
+        self.database_url = database_url
+        database = Database(database_url)
+        self.jobs = JobStore(database)
+        self.results = ResultStore(database)
+        self.drain = threading.Event()
+        self.supervisor = Supervisor(
+            job_store=self.jobs,
+            artifact_root=artifact_root,
+            lease_s=30.0,
+            heartbeat_s=0.2,
+            stop_grace_s=30.0,
+            max_attempts_without_progress=3,
+            threads_per_job=1,
+            drain=self.drain,
+        )
+
+    def submit(self, spec: JobSpec) -> str:
+        return self.jobs.create(spec, warnings=(), queue="default").id
+
+    def start_attempt(self) -> threading.Thread:
+        claim = self.jobs.claim(queue="default", owner="test", lease_s=30)
+        assert claim is not None
+        thread = threading.Thread(target=self.supervisor.supervise, args=[claim])
+        thread.start()
+        return thread
+
+    def run_attempt(self, job_id: str) -> Job:
+        self.start_attempt().join()
+        return self.jobs.get(job_id)
+
+    def run(self, spec: JobSpec) -> Job:
+        return self.run_attempt(self.submit(spec))
+
+    def saved_steps(self, job_id: str) -> list[int]:
+        return [checkpoint.step for checkpoint in self.results.latest_checkpoints(job_id)]
+
+    def num_saved(self, job_id: str) -> int:
+        """Checkpoints that were ever committed, the removed ones included."""
+        events = self.jobs.events(job_id).events
+        return [event.type for event in events].count("checkpoint_saved")
+
+    def final_weights(self, job_id: str) -> bytes:
+        newest = self.results.latest_checkpoints(job_id)[0]
+        assert newest.final
+        return (Path(newest.uri) / "model.safetensors").read_bytes()
+
+    def computed_metrics(self, job_id: str) -> dict[str, tuple[float | None, ...]]:
+        metrics = self.results.metrics(job_id)
+        columns = {"update": metrics.update, "step": metrics.step} | metrics.columns
+        return {name: columns[name] for name in columns if name not in MEASURED_ON_THE_MACHINE}
+
+    def outcomes(self, job_id: str) -> list[tuple[object, ...]]:
+        evaluations = self.results.results(job_id, include_problems=True).evaluations
+        return sorted((e.stage, e.num_response_tokens, e.problems) for e in evaluations)
+
+
+@pytest.fixture
+def bench(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("DRIFTGATE_DATABASE_URL", sqlite_url)
+    monkeypatch.setenv("DRIFTGATE_DATA_DIR", str(tmp_path / "var"))
+    return Bench(sqlite_url, tmp_path / "artifacts")
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A job that nothing interrupted, and the bench that it ran on."""
+
+    bench: Bench
+    job: Job
+
+
+@pytest.fixture(scope="module")
+def unbroken(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    folder = tmp_path_factory.mktemp("unbroken")
+    shutil.copy(sqlite_template, folder / "driftgate.db")
+    database_url = f"sqlite:///{folder / 'driftgate.db'}"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DRIFTGATE_DATABASE_URL", database_url)
+        bench = Bench(database_url, folder / "artifacts")
+        return FinishedRun(bench, bench.run(small_job()))
+
+
+def test_a_job_trains_evaluates_and_keeps_its_last_checkpoints(unbroken: FinishedRun) -> None:
+    bench, job = unbroken.bench, unbroken.job
+
+    assert job.state is JobState.SUCCEEDED, job.failure
+    assert (job.progress.step, job.progress.update) == (24, 48)
+    chosen = [e for e in bench.jobs.events(job.id).events if e.type == "compute_chosen"]
+    assert [(e.attempt, e.message.partition(":")[0]) for e in chosen] == [
+        (1, "Computing in float32 on cpu")
+    ]
+    assert bench.results.metrics(job.id).update == tuple(range(1, 49))
+    assert [stage for stage, *_ in bench.outcomes(job.id)] == ["baseline", "final"]
+    assert bench.saved_steps(job.id) == [24, 22]
+    folders = Path(bench.results.latest_checkpoints(job.id)[0].uri).parent.glob("step-*")
+    assert sorted(folder.name for folder in folders) == ["step-22", "step-24"]
+
+
+def test_killed_and_drained_attempts_end_in_the_weights_of_an_unbroken_run(
+    bench: Bench, unbroken: FinishedRun, wait_until
+) -> None:
+    job_id = bench.submit(small_job())
+
+    killed = bench.start_attempt()
+    wait_until(lambda: bench.num_saved(job_id) > 0, timeout_s=120)
+    os.kill(pids_of("worker.execute", job_id)[0], signal.SIGKILL)
+    killed.join()
+    num_saved = bench.num_saved(job_id)
+    drained = bench.start_attempt()
+    wait_until(lambda: bench.num_saved(job_id) > num_saved, timeout_s=120)
+    bench.drain.set()
+    drained.join()
+    bench.drain.clear()
+    job = bench.run_attempt(job_id)
+
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 3)
+    resumed_steps = [
+        event.message
+        for event in bench.jobs.events(job_id).events
+        if event.type == "training_started"
+    ]
+    assert resumed_steps[0] == "Training starts after step 0, update 0."
+    assert len(set(resumed_steps)) == 3
+    assert bench.final_weights(job_id) == unbroken.bench.final_weights(unbroken.job.id)
+    assert bench.computed_metrics(job_id) == unbroken.bench.computed_metrics(unbroken.job.id)
+    assert bench.outcomes(job_id) == unbroken.bench.outcomes(unbroken.job.id)
+
+
+def test_a_corrupt_checkpoint_is_passed_over_for_the_one_before(
+    bench: Bench, unbroken: FinishedRun, wait_until
+) -> None:
+    job_id = bench.submit(small_job())
+    killed = bench.start_attempt()
+    wait_until(lambda: len(bench.saved_steps(job_id)) >= 2, timeout_s=120)
+    os.kill(pids_of("worker.execute", job_id)[0], signal.SIGKILL)
+    killed.join()
+    newest, older = bench.results.latest_checkpoints(job_id)[:2]
+    weights = Path(newest.uri) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+
+    job = bench.run_attempt(job_id)
+
+    assert job.state is JobState.SUCCEEDED
+    resumed = [e for e in bench.jobs.events(job_id).events if e.type == "training_started"][-1]
+    assert resumed.message == f"Training starts after step {older.step}, update {older.update}."
+    assert bench.final_weights(job_id) == unbroken.bench.final_weights(unbroken.job.id)
+
+
+@pytest.fixture
+def after_unbroken(unbroken: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The bench of the unbroken run, for further jobs."""
+    monkeypatch.setenv("DRIFTGATE_DATABASE_URL", unbroken.bench.database_url)
+    return unbroken.bench
+
+
+def warm_job(unbroken: FinishedRun, **warm_start: object) -> JobSpec:
+    """One update, too small to move a weight, from what the unbroken job saved."""
+    return small_job(
+        warm_start={"job_id": unbroken.job.id} | warm_start,
+        steps=1,
+        reuse={"epochs": 1},
+        optimizer={"learning_rate": 1e-30},
+    )
+
+
+def test_a_warm_start_begins_with_the_weights_that_an_earlier_job_ended_with(
+    after_unbroken: Bench, unbroken: FinishedRun
+) -> None:
+    bench = after_unbroken
+
+    job = bench.run(warm_job(unbroken))
+
+    assert job.state is JobState.SUCCEEDED, job.failure
+    assert (job.progress.step, job.progress.update) == (1, 1)
+    assert bench.final_weights(job.id) == bench.final_weights(unbroken.job.id)
+    assert [stage for stage, *_ in bench.outcomes(job.id)] == ["baseline", "final"]
+
+
+def test_a_warm_start_from_files_that_have_changed_fails_naming_the_file(
+    after_unbroken: Bench, unbroken: FinishedRun
+) -> None:
+    bench = after_unbroken
+    older = bench.results.latest_checkpoints(unbroken.job.id)[1]
+    (Path(older.uri) / "config.json").write_text("{}")
+
+    job = bench.run(warm_job(unbroken, step=older.step))
+
+    assert job.state is JobState.FAILED
+    assert job.failure is not None
+    assert job.failure.code is ErrorCode.CHECKPOINT_CORRUPT
+    assert "config.json" in job.failure.message
+
+
+def test_adapters_of_a_killed_job_end_in_the_weights_of_an_unbroken_run(
+    bench: Bench, wait_until
+) -> None:
+    schedule = {"type": "cosine", "warmup_updates": 4}
+    spec = small_job(
+        steps=12,
+        lora={"rank": 4},
+        optimizer={"learning_rate": 1e-3, "schedule": schedule},
+        compute={"device": "cpu", "gradient_checkpointing": True},
+    )
+    unbroken_id, job_id = bench.run(spec).id, bench.submit(spec)
+
+    killed = bench.start_attempt()
+    wait_until(lambda: bench.num_saved(job_id) > 0, timeout_s=120)
+    os.kill(pids_of("worker.execute", job_id)[0], signal.SIGKILL)
+    killed.join()
+    job = bench.run_attempt(job_id)
+
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2), job.failure
+    assert bench.final_weights(job_id) == bench.final_weights(unbroken_id)
+    assert bench.computed_metrics(job_id) == bench.computed_metrics(unbroken_id)
+    assert bench.outcomes(job_id) == bench.outcomes(unbroken_id)
+
+
+def test_what_only_the_worker_can_see_fails_the_job_with_its_code(bench: Bench) -> None:
+    job = bench.run(small_job(student={"model": "gone"}))
+
+    assert job.state is JobState.FAILED
+    assert job.failure is not None
+    assert job.failure.code is ErrorCode.MODEL_NOT_FOUND
+    assert job.failure.violations[0].field == "student.model"

@@ -1,0 +1,102 @@
+"""Writes what an attempt measures, in batches, in the order in which it happened, under the fence."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+from service.errors import DriftgateError, ErrorCode
+from service.jobs.records import AttemptEvent, CheckpointRecord, EvaluationRecord, UpdateRecord
+from service.jobs.state import JobPhase
+from service.storage.job_store import JobStore, Lease
+from service.storage.result_store import ResultStore
+from worker.database_outage import outlast_outage
+
+logger = logging.getLogger(__name__)
+
+FLUSH_INTERVAL_S = 1.0
+MAX_RETRY_INTERVAL_S = 30.0
+MAX_UPDATES_PER_WRITE = 256
+
+# Written as soon as it is recorded; updates come in batches.
+Single = EvaluationRecord | CheckpointRecord | JobPhase | AttemptEvent
+Write = UpdateRecord | Single
+
+
+class Recorder:
+    """A queue of writes. While the database is away they wait in memory and training goes on.
+
+    The row of a checkpoint is its commit point, so it is written only after every write before it: an
+    attempt that resumes there finds the metrics up to there. What a killed attempt had not written
+    lies after its last committed checkpoint and is computed again, to the same values.
+    Any call may raise LEASE_LOST.
+    """
+
+    def __init__(self, *, job_store: JobStore, result_store: ResultStore, lease: Lease) -> None:
+        self._job_store = job_store
+        self._result_store = result_store
+        self._lease = lease
+        self._waiting: deque[Write] = deque()
+        self._next_flush_at = time.monotonic() + FLUSH_INTERVAL_S
+        self._retry_at = time.monotonic()
+        self._retry_interval_s = FLUSH_INTERVAL_S
+
+    def record_update(self, record: UpdateRecord) -> None:
+        """Written with its neighbours, about once a second."""
+        self._waiting.append(record)
+        if time.monotonic() >= self._next_flush_at:
+            self.flush()
+
+    def record_now(self, record: Single) -> bool:
+        """Whether it is written by now; where not, it will be."""
+        self._waiting.append(record)
+        return time.monotonic() >= self._retry_at and self.flush()
+
+    def flush(self) -> bool:
+        """One try to write what waits; False, and nothing lost, where the database is away."""
+        try:
+            self._write_waiting()
+        except DriftgateError as error:
+            if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
+                raise
+            logger.warning("%d writes wait: %s", len(self._waiting), error.message)
+            # A try may last as long as a connection takes to time out: they become rarer.
+            self._retry_interval_s = min(MAX_RETRY_INTERVAL_S, 2 * self._retry_interval_s)
+            self._retry_at = self._next_flush_at = time.monotonic() + self._retry_interval_s
+            return False
+        self._retry_interval_s = FLUSH_INTERVAL_S
+        self._next_flush_at = time.monotonic() + FLUSH_INTERVAL_S
+        return True
+
+    def write_all(self, *, pause: Callable[[], bool]) -> None:
+        """Returns once everything is written, however long the database is away; see outlast_outage."""
+        outlast_outage(self._write_waiting, pause=pause)
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            if isinstance(self._waiting[0], UpdateRecord):
+                self._write_updates()
+            else:
+                self._write_one(self._waiting[0])
+                self._waiting.popleft()
+
+    def _write_updates(self) -> None:
+        batch: list[UpdateRecord] = []
+        for record in self._waiting:
+            if not isinstance(record, UpdateRecord) or len(batch) == MAX_UPDATES_PER_WRITE:
+                break
+            batch.append(record)
+        self._result_store.append_updates(self._lease, batch)
+        for _ in batch:
+            self._waiting.popleft()
+
+    def _write_one(self, record: Single) -> None:
+        match record:
+            case EvaluationRecord():
+                self._result_store.record_evaluation(self._lease, record)
+            case CheckpointRecord():
+                self._result_store.record_checkpoint(self._lease, record)
+            case JobPhase():
+                self._job_store.set_phase(self._lease, record)
+            case AttemptEvent():
+                self._job_store.add_event(self._lease, record)

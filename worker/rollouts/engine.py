@@ -1,0 +1,48 @@
+"""What a rollout engine promises, whatever generates the tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class FinishReason(StrEnum):
+    """Why a response ended: an EOS token, or the length limit."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """The distribution to sample from: softmax(logits / temperature), cut to the top-p nucleus."""
+
+    temperature: float
+    top_p: float
+    max_response_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRequest:
+    """One prompt and one seed per sample wanted of it."""
+
+    prompt_token_ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Sampled token ids; the EOS token, where one was sampled, is the last of them."""
+
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+
+
+class RolloutEngine(Protocol):
+    """Samples responses of the model that it holds."""
+
+    def generate(
+        self, requests: Sequence[RolloutRequest], *, sampling: SamplingParams
+    ) -> list[list[Response]]:
+        """Responses [request][sample], in the order asked for; a sample depends on its seed."""
+        ...

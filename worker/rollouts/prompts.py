@@ -1,0 +1,69 @@
+"""Problems become the token ids that a model is asked with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.spec import ArithmeticSource, Problem, ProblemSource, PromptFormat
+
+
+class Tokenizer(Protocol):
+    """The part of a transformers tokenizer that prompts need."""
+
+    chat_template: Any
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A problem as a model sees it."""
+
+    problem: Problem
+    token_ids: tuple[int, ...]
+
+
+def encode_prompts(
+    problems: Sequence[Problem],
+    *,
+    source: ProblemSource,
+    prompt_format: PromptFormat,
+    tokenizer: Tokenizer,
+    max_prompt_tokens: int,
+    field: str,
+) -> tuple[Prompt, ...]:
+    """Prompts in the order of the problems. Raises PROMPT_TOO_LONG naming `field` and the problem."""
+    prompts = []
+    for problem in problems:
+        token_ids = _encode(problem, source, prompt_format, tokenizer)
+        if len(token_ids) > max_prompt_tokens:
+            raise DriftgateError(
+                ErrorCode.PROMPT_TOO_LONG,
+                f"Problem {problem.id!r} of {field} is {len(token_ids)} tokens long, but at most "
+                f"{max_prompt_tokens} are allowed. Raise rollout.max_prompt_tokens or drop it.",
+                [Violation(field, f"{len(token_ids)} tokens", f"at most {max_prompt_tokens}")],
+            )
+        prompts.append(Prompt(problem=problem, token_ids=token_ids))
+    return tuple(prompts)
+
+
+def _encode(
+    problem: Problem, source: ProblemSource, prompt_format: PromptFormat, tokenizer: Tokenizer
+) -> tuple[int, ...]:
+    if isinstance(source, ArithmeticSource):
+        return tuple(tokenizer.encode(problem.problem))
+    text = problem.problem
+    if prompt_format.instruction:
+        text = f"{text}\n\n{prompt_format.instruction}"
+    if prompt_format.chat_template == "auto" and tokenizer.chat_template:
+        rendered = tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+        )
+        return tuple(rendered)
+    return tuple(tokenizer.encode(text))

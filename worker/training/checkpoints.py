@@ -1,0 +1,90 @@
+"""Checkpoint folders that are whole or absent: written aside, synced, described, renamed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from service.errors import DriftgateError, ErrorCode
+from service.jobs.records import CheckpointRecord
+
+MANIFEST_FILE = "manifest.json"
+
+
+def write_checkpoint(
+    save: Callable[[Path], None], *, folder: Path, step: int, update: int, final: bool
+) -> CheckpointRecord:
+    """Calls `save` on a folder beside `folder`, adds the manifest, and renames it into place.
+
+    A folder of an earlier try at the same step is replaced: no row names it yet.
+    """
+    aside = folder.with_name(f".{folder.name}.partial")
+    for leftover in (aside, folder):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    aside.mkdir(parents=True)
+    save(aside)
+    paths = sorted(aside.rglob("*"))
+    files = {
+        path.relative_to(aside).as_posix(): _describe(path) for path in paths if path.is_file()
+    }
+    manifest = json.dumps(
+        {"step": step, "update": update, "files": files}, sort_keys=True, indent=1
+    )
+    (aside / MANIFEST_FILE).write_text(manifest)
+    for path in (*paths, aside / MANIFEST_FILE):
+        _sync(path)
+    _sync(aside)
+    aside.rename(folder)
+    _sync(folder.parent)
+    return CheckpointRecord(
+        step=step,
+        update=update,
+        uri=str(folder),
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest(),
+        final=final,
+    )
+
+
+def verify_checkpoint(folder: Path, *, manifest_sha256: str) -> None:
+    """Raises CHECKPOINT_CORRUPT, naming the file, unless every byte is as it was written."""
+    manifest = _read(folder / MANIFEST_FILE)
+    if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
+        raise _corrupt(folder / MANIFEST_FILE, "its hash is not the recorded one")
+    for name, expected in json.loads(manifest)["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise _corrupt(path, "it is missing")
+        if _describe(path) != expected:
+            raise _corrupt(path, "its size or hash is not the recorded one")
+
+
+def _describe(path: Path) -> dict[str, object]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, "size_bytes": path.stat().st_size}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _corrupt(path, f"it cannot be read ({error.strerror})") from error
+
+
+def _corrupt(path: Path, reason: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.CHECKPOINT_CORRUPT,
+        f"Checkpoint file {path.name} of {path.parent.name} cannot be used: {reason}.",
+    )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
