@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -31,6 +32,10 @@ from sqlalchemy.engine import make_url
 
 from service.settings import Settings
 from service.storage.sessions import Database, migrate
+
+# On a busy machine an example may take long, which is no finding. All else stays as it was chosen.
+hypothesis.settings.register_profile("unhurried", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
