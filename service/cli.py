@@ -61,9 +61,18 @@ def reconciler() -> None:
 
 @app.command()
 def worker() -> None:
-    """Run jobs: becomes `python -m worker`, which needs the extra `worker`."""
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "worker"])  # noqa: S606
+    """Run jobs; needs the extra `worker`."""
+    _become("worker")
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSONL rows with `gold`, `prediction`, `form`.")],
+    *,
+    workers: Annotated[int, typer.Option(help="Processes for algebra.", min=1)] = 1,
+) -> None:
+    """Grade answers, one JSON line each and a summary; needs the extra `worker`."""
+    _become("worker.grade_file", "--workers", str(workers), "--", str(file))
 
 
 @app.command()
@@ -101,6 +110,13 @@ def version() -> None:
     from importlib.metadata import version as installed_version  # noqa: PLC0415
 
     typer.echo(installed_version("driftgate"))
+
+
+def _become(module: str, *arguments: str) -> None:
+    """The worker's code is not this package's to import: it takes over the process."""
+    sys.stdout.flush()
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    os.execv(sys.executable, command)  # noqa: S606 no shell wanted
 
 
 def _serve(run: Callable[[Settings], object]) -> None:

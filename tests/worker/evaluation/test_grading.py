@@ -1,18 +1,10 @@
-import json
-import os
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.evaluation.grading import Layer, Outcome, Rule, Verdict, extract_boxed, grade
-
-BENCHMARKS_DIR = os.environ.get("DRIFTGATE_BENCHMARKS_DIR")
-needs_benchmarks = pytest.mark.skipif(
-    not BENCHMARKS_DIR, reason="DRIFTGATE_BENCHMARKS_DIR names no folder of labelled grader cases"
-)
+from worker.evaluation.grading import Layer, Outcome, Rule, Verdict, examine, gold_problem, grade
 
 
 def boxed(text, gold):
@@ -46,25 +38,6 @@ def test_arithmetic_compares_the_digits_after_the_last_mark(response, outcome, e
 def test_arithmetic_keeps_the_leading_zeros_of_the_answer():
     assert grade("#### 0042", gold="0042", rule=Rule.ARITHMETIC).outcome is Outcome.RIGHT
     assert grade("#### 42", gold="0042", rule=Rule.ARITHMETIC).outcome is Outcome.WRONG
-
-
-@pytest.mark.parametrize(
-    ("response", "extracted"),
-    [
-        (r"\boxed{1} then \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
-        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
-        (r"a stray } and a stray { do not hide \boxed{5}", "5"),
-        (r"\boxed{4} and then cut off in \boxed{5", "4"),
-        (r"<think>\boxed{1}</think> \boxed{2}", "2"),
-        (r"<think>\boxed{1}</think> none", None),
-        (r"<think>still at it \boxed{1}", None),
-        (r"the template opened it: \boxed{1}</think> \boxed{2}", "2"),
-        (r"\boxed 5", None),
-        (r"\\boxed{5}", None),
-    ],
-)
-def test_the_last_balanced_box_after_thinking_is_the_answer(response, extracted):
-    assert extract_boxed(response) == extracted
 
 
 def test_no_box_and_an_empty_box_are_no_answer():
@@ -176,44 +149,87 @@ def test_hostile_text_is_graded_without_being_evaluated(response):
     assert len(verdict.extracted or "") <= 1000
 
 
-def _labelled_cases():
-    rows = (
-        json.loads(line)
-        for line in (Path(BENCHMARKS_DIR) / "grader_cases.jsonl").read_text().splitlines()
-    )
-    return [row for row in rows if row["form"] in {"response", "short"} and "convention" not in row]
+def test_what_only_algebra_can_tell_is_a_question_for_it():
+    verdict, question = examine(r"\boxed{(r+5)^2}", gold="(r+5)(r+5)", rule=Rule.BOXED)
+    assert verdict.layer is Layer.UNDECIDED
+    assert (question.given, question.gold) == ("(r+5)^2", "(r+5)(r+5)")
 
 
-def _graded_right(row):
-    answers = {"response": "{}", "short": "\\boxed{{{}}}"}
-    prediction = row["prediction"]
-    response = answers[row["form"]].format(prediction)
-    return boxed(response, row["gold"]).outcome is Outcome.RIGHT
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "7^{10000000}",
+        "1e999999999",
+        r"\sqrt[1000000007]{2}+x",
+        "x+" + "7" * 257,
+        "(" * 65 + "x" + ")" * 65,
+    ],
+)
+def test_no_question_is_asked_of_what_is_too_large_or_too_deep(answer):
+    verdict, question = examine(rf"\boxed{{{answer}}}", gold="x+1", rule=Rule.BOXED)
+    assert (verdict.outcome, verdict.layer, question) == (Outcome.WRONG, Layer.LIMIT, None)
 
 
-@needs_benchmarks
-def test_labelled_wrong_answers_are_never_right():
-    wrong = [row for row in _labelled_cases() if not row["expected"]]
-    assert wrong
-    assert [row["id"] for row in wrong if _graded_right(row)] == []
+@pytest.mark.parametrize(
+    ("text", "gold", "extracted"),
+    [
+        ("x^2 + 1", "x^2+1", "x^2 + 1"),
+        ("The answer is 4 4/9.", "40/9", "4 4/9"),
+        ("Evelyn and 2 others", "Evelyn and 2 others", "2"),
+    ],
+)
+def test_a_short_text_is_the_answer_or_gives_it(text, gold, extracted):
+    verdict = grade(text, gold=gold, rule=Rule.SHORT)
+    assert (verdict.outcome, verdict.extracted) == (Outcome.RIGHT, extracted)
 
 
-@needs_benchmarks
-def test_labelled_right_answers_are_mostly_right_without_symbolic_comparison():
-    right = [row for row in _labelled_cases() if row["expected"]]
-    solutions = [row for row in right if row["kind"] == "reference-solution"]
-    # Measured: 551 of 551 reference solutions, 89 of 179 rows that test symbolic graders.
-    assert sum(map(_graded_right, solutions)) == len(solutions)
-    assert sum(map(_graded_right, right)) >= len(solutions) + 85
+@pytest.mark.parametrize(
+    ("answer", "gold", "outcome"),
+    [
+        ("2,74", "2.74", Outcome.RIGHT),
+        ("2.74", "2,74", Outcome.RIGHT),
+        ("2,7", "2.7", Outcome.WRONG),
+        ("2,74", "274", Outcome.WRONG),
+        (r"\textbf{(C) }12", "12", Outcome.RIGHT),
+        (r"\textbf{(C) }12", "C", Outcome.RIGHT),
+        (r"\textbf{(C) }12", "D", Outcome.WRONG),
+        (r"\textbf{(C) }12", "13", Outcome.WRONG),
+    ],
+)
+def test_what_may_be_read_in_two_ways_is_read_as_the_gold_answer_is_written(answer, gold, outcome):
+    assert boxed(rf"\boxed{{{answer}}}", gold).outcome is outcome
 
 
-@needs_benchmarks
-def test_rows_derived_from_the_benchmarks_are_all_decided_as_labelled():
-    lines = (Path(BENCHMARKS_DIR) / "grader_derived.jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
-    assert rows
-    assert [
-        row["id"]
-        for row in rows
-        if (boxed(row["prediction"], row["gold"]).outcome is Outcome.RIGHT) != row["expected"]
-    ] == []
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"x=\frac{1}{2}", "0.5"),
+        ("1,-2", r"\{-2, 1\}"),
+        (r"20\%", r"20"),
+        (r"5\text{ cm}", "5"),
+        (r"\text{Even}", "even"),
+    ],
+)
+def test_equal_answers_share_their_key(one, other):
+    assert boxed(rf"\boxed{{{one}}}", "").answer_key == boxed(rf"\boxed{{{other}}}", "").answer_key
+
+
+def test_a_key_has_at_most_200_characters():
+    keys = {boxed(rf"\boxed{{{text}}}", "1").answer_key for text in ("x+" * 150, "y+" * 150)}
+    assert [len(key) <= 200 for key in keys] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("gold", "rule", "problem"),
+    [
+        ("42", Rule.BOXED, None),
+        (r"so $x$ is \boxed{42}", Rule.BOXED, None),
+        ("0042", Rule.ARITHMETIC, None),
+        ("4.2", Rule.ARITHMETIC, "is not a string of digits"),
+        (" $ $ ", Rule.BOXED, "is empty after normalisation"),
+        (r"\frac{1}{2", Rule.SHORT, "has braces that do not match"),
+        ("x" * 1234, Rule.BOXED, "has 1,234 characters, of which 1,000 can be compared"),
+    ],
+)
+def test_a_gold_answer_says_why_nothing_can_be_graded_against_it(gold, rule, problem):
+    assert gold_problem(gold, rule) == problem
