@@ -11,14 +11,18 @@ from pathlib import Path
 import torch
 
 from service.demo.jobs import demo_specs
+from service.jobs.problem_text import problem_sha256
 from service.jobs.results import Estimate
 from service.jobs.spec import JobSpec
 from service.preflight.models import download_model
-from service.preflight.problems import load_problems, problems_sha256
+from service.preflight.problem_hashes import problems_sha256
+from service.preflight.problems import load_problems
 from service.settings import Settings
-from service.statistics.intervals import paired_difference
-from service.statistics.pass_at_k import pass_at_k
-from worker.evaluation.evaluate import evaluate
+from service.statistics.comparison import paired_estimate
+from service.statistics.counts import Counts
+from worker.evaluation.evaluate import draw_samples, summarise
+from worker.evaluation.grader import Grader
+from worker.evaluation.plan import Benchmark, plan_batches
 from worker.rollouts.prompts import encode_prompts
 from worker.rollouts.transformers_engine import TransformersEngine
 from worker.training.models import eos_token_ids, load_causal_lm, load_tokenizer, pad_token_id
@@ -72,7 +76,7 @@ def gains_of(spec: JobSpec) -> dict[int, Estimate]:
 
     def prompts_of(source: object, split: str) -> tuple:
         problems = load_problems(
-            source, dataset_root=Path(), split=split, field="problems", graded=split != "training"
+            source, settings=settings, split=split, field="problems", graded=split != "training"
         )
         prompts = encode_prompts(
             problems,
@@ -87,22 +91,36 @@ def gains_of(spec: JobSpec) -> dict[int, Estimate]:
     (benchmark,) = spec.evaluation.benchmarks
     held_out, held_out_prompts = prompts_of(benchmark.problems, "held-out")
 
-    def scores(stage: str) -> dict[int, list[float]]:
-        record = evaluate(
-            benchmark,
-            held_out_prompts,
-            stage=stage,
-            problems_sha256=problems_sha256(held_out),
-            engine=engine,
-            tokenizer=tokenizer,
-            spec=spec.evaluation,
-        )
-        return {
-            k: [pass_at_k(problem.n, problem.c, k) for problem in record.problems]
-            for k in spec.evaluation.k
-        }
+    measured = Benchmark(
+        spec=benchmark,
+        prompts=held_out_prompts,
+        problem_sha256s=tuple(map(problem_sha256, held_out)),
+        problems_sha256=problems_sha256(held_out),
+        sampling_sha256="",
+        num_samples=spec.evaluation.samples_of(benchmark),
+    )
 
-    before = scores("baseline")
+    def counts(stage: str) -> Counts:
+        with Grader() as grader:
+            samples = [
+                sample
+                for batch in plan_batches([measured], batch_size=spec.compute.rollout_batch_size)
+                for sample in draw_samples(
+                    batch,
+                    {measured.name: measured},
+                    engine=engine,
+                    tokenizer=tokenizer,
+                    grader=grader,
+                    spec=spec.evaluation,
+                )
+            ]
+        record = summarise(measured, samples, stage=stage, spec=spec.evaluation)
+        return Counts(
+            n=tuple(problem.n for problem in record.problems),
+            c=tuple(problem.c for problem in record.problems),
+        )
+
+    before = counts("baseline")
     Trainer(
         spec,
         student=student,
@@ -112,8 +130,8 @@ def gains_of(spec: JobSpec) -> dict[int, Estimate]:
         engine=engine,
         device=CPU,
     ).train(on_update=lambda _: None, on_checkpoint=lambda _: None, should_stop=lambda: False)
-    after = scores("final")
-    return {k: paired_difference(before[k], after[k]) for k in spec.evaluation.k}
+    after = counts("final")
+    return {k: paired_estimate(before, after, k) for k in spec.evaluation.k}
 
 
 if __name__ == "__main__":

@@ -76,6 +76,14 @@ def grade(
 
 
 @app.command()
+def regrade(
+    job_id: Annotated[str, typer.Argument(help="An ended job with evaluations.", metavar="JOB")],
+) -> None:
+    """Print which verdicts of a job the grader of today would change; needs the extra `worker`."""
+    _become("worker.regrade", job_id)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
     from service.storage import sessions  # noqa: PLC0415

@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.comparisons import Comparison, SamplePlan
 from service.jobs.results import (
     DriftMap,
     Job,
@@ -23,12 +24,14 @@ from service.jobs.results import (
     JobMetrics,
     JobPage,
     JobResults,
+    SamplePage,
+    VerdictChanges,
 )
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec
 from service.jobs.state import TERMINAL_STATES, JobState
 
 Answer = TypeVar("Answer", bound=BaseModel)
-QueryValue = str | int | Sequence[str]
+QueryValue = str | float | Sequence[str]
 
 
 class Client:
@@ -68,7 +71,7 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def submit(self, spec: JobSpec, *, idempotency_key: str | None = None) -> Job:
+    def submit(self, spec: AnyJobSpec, *, idempotency_key: str | None = None) -> Job:
         """The queued job; for a key that was used before, the job of that time."""
         response = self._http.post(
             "v1/jobs",
@@ -143,6 +146,58 @@ class Client:
         """The evaluations so far; `include_problems` adds the counts of every problem."""
         include = ["problems"] if include_problems else []
         return self._get(_path(job_id, "/results"), JobResults, include=include)
+
+    def samples(
+        self,
+        job_id: str,
+        *,
+        stage: str | None = None,
+        benchmark: str | None = None,
+        problem_id: str | None = None,
+        verdict: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> SamplePage:
+        """One page; its `next_page_token` asks for the next."""
+        return self._get(
+            _path(job_id, "/samples"),
+            SamplePage,
+            stage=stage,
+            benchmark=benchmark,
+            problem_id=problem_id,
+            verdict=verdict,
+            page_size=page_size,
+            page_token=page_token,
+        )
+
+    def verdict_changes(self, job_id: str) -> VerdictChanges:
+        """Of a regrade; another job raises INVALID_ARGUMENT."""
+        return self._get(_path(job_id, "/verdict-changes"), VerdictChanges)
+
+    def compare(
+        self, job_ids: Sequence[str], *, k: int | None = None, stage: str | None = None
+    ) -> Comparison:
+        """The jobs against the first of them."""
+        return self._get("v1/comparisons", Comparison, job_id=[*job_ids], k=k, stage=stage)
+
+    def sample_plan(
+        self,
+        job_id: str,
+        *,
+        difference: float,
+        power: float | None = None,
+        k: int | None = None,
+        stage: str | None = None,
+    ) -> SamplePlan:
+        """Samples a problem that would resolve the difference, from those that the job has."""
+        return self._get(
+            _path(job_id, "/sample-plan"),
+            SamplePlan,
+            difference=difference,
+            power=power,
+            k=k,
+            stage=stage,
+        )
 
     def checkpoints(self, job_id: str) -> JobCheckpoints:
         return self._get(_path(job_id, "/checkpoints"), JobCheckpoints)

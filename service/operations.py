@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
+from service.comparisons import compare, plan_more_samples
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.catalog import Metric
+from service.jobs.comparisons import Comparison, SamplePlan
 from service.jobs.parsing import parse_spec
 from service.jobs.plans import Plan
 from service.jobs.results import (
@@ -15,11 +17,17 @@ from service.jobs.results import (
     JobMetrics,
     JobPage,
     JobResults,
+    SamplePage,
+    SpecWarning,
+    VerdictChanges,
 )
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec, EvaluationJobSpec, JobSpec, RegradeJobSpec
 from service.jobs.state import JobState
 from service.preflight.checks import Findings, check
+from service.preflight.evaluation_checks import check_evaluation
+from service.preflight.evaluation_plan import make_evaluation_plan, make_regrade_plan
 from service.preflight.plan import MeasuredRate, is_comparable, make_plan, measured_rate
+from service.preflight.regrade import find_regraded
 from service.preflight.warm_start import find_warm_start
 from service.settings import Settings
 from service.storage.job_store import JobStore
@@ -32,6 +40,9 @@ __all__ = ["Operations", "build_operations", "parse_spec"]
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+MAX_COMPARED_JOBS = 20
+DEFAULT_K = 8
+DEFAULT_POWER = 0.8
 NUM_JOBS_MEASURED = 50
 
 
@@ -51,39 +62,34 @@ class Operations:
         self._doorbell = doorbell
         self._settings = settings
 
-    def submit_job(self, spec: JobSpec, *, idempotency_key: str | None = None) -> Job:
+    def submit_job(self, spec: AnyJobSpec, *, idempotency_key: str | None = None) -> Job:
         """A QUEUED job; or the job that this key and this spec made before."""
         if idempotency_key is not None:
             _check_idempotency_key(idempotency_key)
         job = self._job_store.create(
             spec,
-            warnings=self._checked(spec).warnings,
+            warnings=self._warnings(spec),
             queue=self._settings.queue,
             idempotency_key=idempotency_key,
         )
         self._doorbell.ring(self._settings.queue)
         return job
 
-    def plan_job(self, spec: JobSpec) -> Plan:
+    def plan_job(self, spec: AnyJobSpec) -> Plan:
         """What a spec would take that `submit_job` would accept; creates nothing.
 
         Raises what `submit_job` would.
         """
-        findings = self._checked(spec)
-        return make_plan(spec, findings, rate=self._device_rate(spec))
+        if isinstance(spec, RegradeJobSpec):
+            self._warnings(spec)
+            return make_regrade_plan(spec)
+        if isinstance(spec, EvaluationJobSpec):
+            evaluation_findings = check_evaluation(spec, self._settings)
+            rate = self._device_rate(spec)
+            return make_evaluation_plan(spec, evaluation_findings, rate=rate)
+        return make_plan(spec, self._checked(spec), rate=self._device_rate(spec))
 
-    def _checked(self, spec: JobSpec) -> Findings:
-        """What can be known of the spec now; raises for what cannot run."""
-        if spec.warm_start is not None:
-            find_warm_start(
-                spec.warm_start,
-                student=spec.student,
-                job_store=self._job_store,
-                result_store=self._result_store,
-            )
-        return check(spec, self._settings)
-
-    def _device_rate(self, spec: JobSpec) -> MeasuredRate | None:
+    def _device_rate(self, spec: JobSpec | EvaluationJobSpec) -> MeasuredRate | None:
         """The setting, else what the newest finished job of the same models reached."""
         if self._settings.device_flops is not None:
             return MeasuredRate(self._settings.device_flops, "DRIFTGATE_DEVICE_FLOPS")
@@ -93,8 +99,33 @@ class Operations:
         for job in newest.jobs:
             if is_comparable(spec, job):
                 with suppress(DriftgateError):  # its models or problems may be gone
-                    return measured_rate(job, check(job.spec, self._settings))
+                    return measured_rate(job, self._plan_without_time(job.spec))
         return None
+
+    def _plan_without_time(self, spec: AnyJobSpec) -> Plan:
+        if isinstance(spec, JobSpec):
+            return make_plan(spec, check(spec, self._settings), rate=None)
+        assert isinstance(spec, EvaluationJobSpec), "a regrade is comparable with nothing"
+        return make_evaluation_plan(spec, check_evaluation(spec, self._settings), rate=None)
+
+    def _warnings(self, spec: AnyJobSpec) -> tuple[SpecWarning, ...]:
+        """Of the spec as far as it can be checked now; raises for what cannot run."""
+        if isinstance(spec, RegradeJobSpec):
+            find_regraded(spec, job_store=self._job_store, result_store=self._result_store)
+            return ()
+        if isinstance(spec, EvaluationJobSpec):
+            return check_evaluation(spec, self._settings).warnings
+        return self._checked(spec).warnings
+
+    def _checked(self, spec: JobSpec) -> Findings:
+        if spec.warm_start is not None:
+            find_warm_start(
+                spec.warm_start,
+                student=spec.student,
+                job_store=self._job_store,
+                result_store=self._result_store,
+            )
+        return check(spec, self._settings)
 
     def get_job(self, job_id: str) -> Job:
         return self._job_store.get(job_id)
@@ -134,6 +165,74 @@ class Operations:
 
     def results(self, job_id: str, *, include_problems: bool = False) -> JobResults:
         return self._result_store.results(job_id, include_problems=include_problems)
+
+    def samples(
+        self,
+        job_id: str,
+        *,
+        limit: int = DEFAULT_PAGE_SIZE,
+        page_token: str | None = None,
+        stage: str | None = None,
+        benchmark: str | None = None,
+        problem_id: str | None = None,
+        verdict: str | None = None,
+    ) -> SamplePage:
+        """By stage, benchmark, problem and number; each of the last four narrows the list."""
+        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        return self._result_store.samples(
+            job_id,
+            page_token=page_token,
+            limit=limit,
+            stage=stage,
+            benchmark=benchmark,
+            problem_id=problem_id,
+            verdict=verdict,
+        )
+
+    def verdict_changes(self, job_id: str, *, limit: int = MAX_PAGE_SIZE) -> VerdictChanges:
+        return self._result_store.verdict_changes(job_id, limit=limit)
+
+    def compare_jobs(
+        self, job_ids: Sequence[str], *, k: int = DEFAULT_K, stage: str | None = None
+    ) -> Comparison:
+        """The jobs against the first of them, by the evaluations that they have now."""
+        _check_range("job_id", len(job_ids), low=2, high=MAX_COMPARED_JOBS)
+        if len(set(job_ids)) < len(job_ids):
+            raise DriftgateError(
+                ErrorCode.INVALID_ARGUMENT,
+                "A job is named twice; a comparison needs jobs that differ.",
+                [Violation("job_id", ", ".join(job_ids)[:200], "ids that differ")],
+            )
+        jobs = [self._job_store.get(job_id) for job_id in job_ids]
+        results = [self.results(job.id, include_problems=True) for job in jobs]
+        return compare(jobs, results, k=k, stage=stage)
+
+    def plan_more_samples(
+        self,
+        job_id: str,
+        *,
+        difference: float,
+        power: float = DEFAULT_POWER,
+        k: int = DEFAULT_K,
+        stage: str | None = None,
+    ) -> SamplePlan:
+        """Samples that would resolve a difference, reckoned from those that the job has."""
+        plan = plan_more_samples(
+            self._job_store.get(job_id),
+            self.results(job_id, include_problems=True),
+            k=k,
+            stage=stage,
+            difference=difference,
+            power=power,
+        )
+        if plan is None:
+            of_stage = f" of stage {stage}" if stage else ""
+            raise DriftgateError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"Job {job_id} has no evaluation{of_stage} to plan from.",
+                [Violation("stage", stage or "nothing", "a stage that the job was evaluated at")],
+            )
+        return plan
 
     def checkpoints(self, job_id: str) -> JobCheckpoints:
         return self._result_store.checkpoints(job_id)

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     broker_url: str | None = Field(default=None, description="redis://… of the Celery broker.")
     model_root: Path | None = Field(default=None, description="Local models live below this.")
     dataset_root: Path | None = Field(default=None, description="Local JSONL files live below.")
+    benchmarks_dir: Path | None = Field(
+        default=None,
+        description="Folder of published problem sets, NAME.jsonl; the hub where unset or a file is "
+        "missing there.",
+    )
     artifact_root: Path | None = Field(default=None, description="Checkpoints go below this.")
     hub_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("Qwen/*", "HuggingFaceTB/*", "meta-llama/*"),

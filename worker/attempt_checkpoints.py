@@ -2,14 +2,11 @@
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from service.errors import DriftgateError, ErrorCode
-from service.storage.job_store import Lease
-from service.storage.result_store import ResultStore
-from worker.database_outage import outlast_outage
-from worker.recorder import Recorder
+from service.jobs.results import Checkpoint
+from worker.attempt import Attempt
 from worker.training.checkpoints import verify_checkpoint, write_checkpoint
 from worker.training.trainer import Trainer
 
@@ -17,24 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class AttemptCheckpoints:
-    """Writes below `attempt_dir`; reads those of every attempt before."""
+    """Writes below the attempt's folder; reads those of every attempt before."""
 
-    def __init__(
-        self,
-        *,
-        result_store: ResultStore,
-        recorder: Recorder,
-        lease: Lease,
-        attempt_dir: Path,
-        keep_last: int,
-        pause: Callable[[], bool],
-    ) -> None:
-        self._result_store = result_store
-        self._recorder = recorder
-        self._lease = lease
-        self._attempt_dir = attempt_dir
+    def __init__(self, attempt: Attempt, *, keep_last: int) -> None:
+        self._attempt = attempt
         self._keep_last = keep_last
-        self._pause = pause
 
     def restore_newest(self, trainer: Trainer) -> None:
         """Puts the trainer where the newest sound checkpoint stands, or leaves it at the start.
@@ -43,9 +27,10 @@ class AttemptCheckpoints:
         after it stop counting.
         """
         self._restore_newest_sound(trainer)
-        outlast_outage(
-            lambda: self._result_store.resume_from(self._lease, update=trainer.update),
-            pause=self._pause,
+        self._attempt.outlast(
+            lambda: self._attempt.result_store.resume_from(
+                self._attempt.lease, update=trainer.update
+            )
         )
         logger.info("training starts after step %d, update %d", trainer.step, trainer.update)
 
@@ -53,18 +38,16 @@ class AttemptCheckpoints:
         """A complete checkpoint folder and its row; older ones go once the row is committed."""
         record = write_checkpoint(
             trainer.save,
-            folder=self._attempt_dir / _folder_name(trainer),
+            folder=self._attempt.directory / _folder_name(trainer),
             step=trainer.step,
             update=trainer.update,
             final=final,
         )
-        if self._recorder.record_now(record):
+        if self._attempt.recorder.record_now(record):
             self._remove_older()
 
     def _restore_newest_sound(self, trainer: Trainer) -> None:
-        checkpoints = outlast_outage(
-            lambda: self._result_store.latest_checkpoints(self._lease.job_id), pause=self._pause
-        )
+        checkpoints = self._attempt.outlast(self._saved)
         for checkpoint in checkpoints:
             try:
                 verify_checkpoint(Path(checkpoint.uri), manifest_sha256=checkpoint.manifest_sha256)
@@ -76,13 +59,19 @@ class AttemptCheckpoints:
             trainer.restore(Path(checkpoint.uri))
             return
 
+    def _saved(self) -> list[Checkpoint]:
+        """Newest first."""
+        return self._attempt.result_store.latest_checkpoints(self._attempt.lease.job_id)
+
     def _remove_older(self) -> None:
         """The row goes first: a folder without a row is litter, a row without a folder is a lie."""
         try:
-            checkpoints = self._result_store.latest_checkpoints(self._lease.job_id)
+            checkpoints = self._saved()
             for checkpoint in checkpoints[self._keep_last :]:
                 if not checkpoint.final:
-                    self._result_store.forget_checkpoint(self._lease, checkpoint.uri)
+                    self._attempt.result_store.forget_checkpoint(
+                        self._attempt.lease, checkpoint.uri
+                    )
                     shutil.rmtree(checkpoint.uri, ignore_errors=True)
         except DriftgateError as error:
             if error.code is not ErrorCode.DATABASE_UNAVAILABLE:

@@ -6,7 +6,14 @@ from collections import deque
 from collections.abc import Callable
 
 from service.errors import DriftgateError, ErrorCode
-from service.jobs.records import AttemptEvent, CheckpointRecord, EvaluationRecord, UpdateRecord
+from service.jobs.records import (
+    AttemptEvent,
+    CheckpointRecord,
+    EvaluationRecord,
+    PromptOverlapRecord,
+    SampleBatchRecord,
+    UpdateRecord,
+)
 from service.jobs.state import JobPhase
 from service.storage.job_store import JobStore, Lease
 from service.storage.result_store import ResultStore
@@ -19,7 +26,14 @@ MAX_RETRY_INTERVAL_S = 30.0
 MAX_UPDATES_PER_WRITE = 256
 
 # Written as soon as it is recorded; updates come in batches.
-Single = EvaluationRecord | CheckpointRecord | JobPhase | AttemptEvent
+Single = (
+    EvaluationRecord
+    | SampleBatchRecord
+    | PromptOverlapRecord
+    | CheckpointRecord
+    | JobPhase
+    | AttemptEvent
+)
 Write = UpdateRecord | Single
 
 
@@ -94,6 +108,10 @@ class Recorder:
         match record:
             case EvaluationRecord():
                 self._result_store.record_evaluation(self._lease, record)
+            case SampleBatchRecord():
+                self._result_store.record_samples(self._lease, record)
+            case PromptOverlapRecord():
+                self._result_store.record_overlap(self._lease, record)
             case CheckpointRecord():
                 self._result_store.record_checkpoint(self._lease, record)
             case JobPhase():

@@ -126,7 +126,7 @@ class Supervisor:
     def _report(self, lease: Lease, exit_status: int, attempt_dir: Path) -> None:
         failure = read_failure(attempt_dir) if exit_status == ExitStatus.FAILED else None
         if exit_status == ExitStatus.DONE:
-            self._finish(lease, state=JobState.SUCCEEDED, message="All steps are done.")
+            self._finish(lease, state=JobState.SUCCEEDED, message="Everything is done.")
         elif failure is not None:
             self._finish(lease, state=JobState.FAILED, message=failure.message, failure=failure)
         elif exit_status == ExitStatus.STOPPED or self.drain.is_set():

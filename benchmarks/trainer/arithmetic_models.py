@@ -45,7 +45,7 @@ def prompts(num_prompts: int) -> tuple[Prompt, ...]:
     """The first training prompts of the demo."""
     source = DEMO_SPEC.prompts.problems
     problems = load_problems(
-        source, dataset_root=Path(), split="training", field="prompts", graded=False
+        source, settings=Settings(), split="training", field="prompts", graded=False
     )
     return encode_prompts(
         problems[:num_prompts],

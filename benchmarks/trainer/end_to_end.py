@@ -24,14 +24,9 @@ from benchmarks.trainer.cpu_time import Work, interleaved_rates
 from benchmarks.trainer.rows import Row, row
 from benchmarks.trainer.trl_run import DEFAULTS, TUNED, TrlRun
 from service.jobs.catalog import Metric
+from service.jobs.loss_spec import Objective, SampledTokenObjective, TeacherTopKObjective
 from service.jobs.records import UpdateRecord
-from service.jobs.spec import (
-    JobSpec,
-    Objective,
-    ReuseSpec,
-    SampledTokenObjective,
-    TeacherTopKObjective,
-)
+from service.jobs.spec import JobSpec, ReuseSpec
 from worker.training.trainer import Trainer
 
 STEPS = 6

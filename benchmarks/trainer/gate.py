@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 from benchmarks.trainer.arithmetic_models import fresh_model
 from benchmarks.trainer.head_problem import BLOCK_GATE, BLOCK_SIZE, VOCABULARY_SIZE, spec_of
 from benchmarks.trainer.rows import Row, row
-from service.jobs.spec import GateSpec, SampledTokenObjective
+from service.jobs.loss_spec import GateSpec, SampledTokenObjective
 from worker.rollouts.engine import FinishReason, Response
 from worker.training import update
 from worker.training.batching import Rollout, TokenRules, cut_into_micro_batches

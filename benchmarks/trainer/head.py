@@ -23,7 +23,7 @@ from benchmarks.trainer.head_variants import (
 )
 from benchmarks.trainer.peak_memory import peak_memory
 from benchmarks.trainer.rows import Row, row
-from service.jobs.spec import SampledTokenObjective, TeacherTopKObjective
+from service.jobs.loss_spec import SampledTokenObjective, TeacherTopKObjective
 
 SAMPLED = SampledTokenObjective()
 TOP_K = TeacherTopKObjective(k=SUPPORT_SIZE)

@@ -12,16 +12,10 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from service.jobs.spec import (
-    ArithmeticSource,
-    GateSpec,
-    Granularity,
-    JobSpec,
-    ModelSpec,
-    Objective,
-    PromptsSpec,
-    TeacherTopKObjective,
-)
+from service.jobs.loss_spec import GateSpec, Granularity, Objective, TeacherTopKObjective
+from service.jobs.problem_sources import ArithmeticSource, PromptsSpec
+from service.jobs.spec import JobSpec
+from service.jobs.spec_fields import ModelSpec
 from worker.training.batching import MicroBatch
 from worker.training.gate import Units
 from worker.training.head import TeacherScores, sampled_log_probs, teacher_scores

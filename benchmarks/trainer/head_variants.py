@@ -9,7 +9,7 @@ from torch import Tensor
 from trl.trainer.distillation_trainer import _chunked_divergence_loss
 
 from benchmarks.trainer.head_problem import BLOCK_GATE, HeadProblem
-from service.jobs.spec import SampledTokenObjective
+from service.jobs.loss_spec import SampledTokenObjective
 from worker.training.gate import drift_nats, gate_weights
 from worker.training.head import HeadGradient, support_gradient
 from worker.training.losses import sampled_token_losses, support_matching_losses

@@ -227,6 +227,7 @@ function linePath({ update, values }, x, y) {
 const MARKS = {
   baseline: (x, y) => svg("circle", { cx: x, cy: y, r: 4 }),
   final: (x, y) => svg("circle", { cx: x, cy: y, r: 4.5 }),
+  model: (x, y) => svg("circle", { cx: x, cy: y, r: 4.5 }),
   teacher: (x, y) => svg("path", { d: `M${x} ${y - 5}L${x + 5} ${y}L${x} ${y + 5}L${x - 5} ${y}Z` }),
 };
 const ROW_PX = 20;

@@ -1,7 +1,7 @@
 // The plain parts of a job's page: what was asked for, what went wrong, figures, events, checkpoints.
 
 import { h } from "./elements.js";
-import { bytes, clock, dateAndTime, duration, gateInWords, integer, number, objectiveInWords, percent, plural } from "./words.js";
+import { bytes, clock, dateAndTime, duration, gateInWords, integer, number, objectiveInWords, percent, plural, trains } from "./words.js";
 
 const MAX_EVENTS_SHOWN = 200;
 
@@ -11,6 +11,11 @@ const definitions = (entries, name) =>
     .map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 
 export function facts(spec) {
+  const labels = Object.entries(spec.labels).map(([key, value]) => [key, value || "–"]);
+  if (!trains(spec)) {
+    const model = spec.kind === "evaluation" ? [["Model", modelName(spec.model)]] : [["Graded job", gradedJob(spec.job_id)]];
+    return definitions([...model, ...labels], "facts");
+  }
   const { rollout, reuse, optimizer } = spec;
   return definitions([
     ["Objective", objectiveInWords(spec.objective)],
@@ -22,9 +27,11 @@ export function facts(spec) {
     ["Reuse", `${plural(reuse.epochs, "epoch")} × ${plural(reuse.minibatches, "minibatch").replace("minibatchs", "minibatches")}`],
     ["Learning rate", number(optimizer.learning_rate)],
     ["Seed", integer(spec.seed)],
-    ...Object.entries(spec.labels).map(([key, value]) => [key, value || "–"]),
+    ...labels,
   ], "facts");
 }
+
+const gradedJob = (id) => h("a", { href: `#/jobs/${encodeURIComponent(id)}` }, id);
 
 const modelName = ({ model, revision }) => (revision === null ? model : `${model} @ ${revision}`);
 

@@ -8,7 +8,7 @@ import { JobData } from "./job_data.js";
 import { progressBar, stateLabel } from "./jobs_view.js";
 import { resultsView } from "./results_view.js";
 import { trainingCharts } from "./training_charts.js";
-import { duration, integer, isCancellable, isMoving } from "./words.js";
+import { duration, integer, isCancellable, isMoving, trains } from "./words.js";
 
 const MOVING_MS = 2000;
 const RESTING_MS = 10_000;
@@ -27,14 +27,17 @@ export function jobView(id) {
   const charts = trainingCharts();
   const heat = driftMap();
   const notice = h("p", { class: "empty", role: "status" }, "Loading the job…");
-  const whole = h("div", { hidden: true },
-    h("div", { class: "job-head" }, h("div", {}, parts.name, parts.state), parts.actions),
-    parts.progress, parts.failure, parts.warnings, parts.facts,
-    section("pass@k", results.element),
+  const checkpoints = section("Checkpoints", parts.checkpoints);
+  const ofTraining = [
     section("Training", [parts.figures, charts.element]),
     section("Drift map", heat.element,
       "Mean of d = log pi_cur − log pi_old of the sampled tokens, by response position and update. The first update of every batch has d = 0."),
-    h("div", { class: "two" }, section("Events", parts.events), section("Checkpoints", parts.checkpoints)),
+  ];
+  const whole = h("div", { hidden: true },
+    h("div", { class: "job-head" }, h("div", {}, parts.name, parts.state), parts.actions),
+    parts.progress, parts.failure, parts.warnings, parts.facts,
+    section("pass@k", results.element), ...ofTraining,
+    h("div", { class: "two" }, section("Events", parts.events), checkpoints),
     h("details", { class: "spec" }, h("summary", {}, "Job spec"), parts.spec));
   view.element = h("div", { class: "page" },
     h("nav", { "aria-label": "Breadcrumb" }, h("a", { href: "#/" }, "← All jobs")), notice, whole);
@@ -65,8 +68,11 @@ export function jobView(id) {
     ]);
     fill(parts.progress, [job.state, job.progress], () => [
       progressBar(job),
-      h("span", { class: "figures" }, `${integer(job.progress.update)} / ${integer(job.progress.total_updates)} updates`),
+      trains(job.spec) ? h("span", { class: "figures" }, `${integer(job.progress.update)} / ${integer(job.progress.total_updates)} updates`) : null,
+      trains(job.spec) && job.progress.samples_to_evaluate > 0
+        ? h("span", { class: "figures" }, `${integer(job.progress.evaluated_samples)} / ${integer(job.progress.samples_to_evaluate)} samples graded`) : null,
     ]);
+    for (const part of [...ofTraining, checkpoints]) part.hidden = !trains(job.spec);
     fill(parts.actions, isCancellable(job.state), (can) => (can ? cancelButton(id, view) : []));
     fill(parts.failure, job.failure, () => failureBox(job.failure));
     fill(parts.warnings, job.warnings, () => warningsBox(job.warnings));
@@ -74,8 +80,10 @@ export function jobView(id) {
     fill(parts.spec, job.spec, () => JSON.stringify(job.spec, null, 2));
     results.update(data.results, job);
     fill(parts.figures, [data.metrics.update.length, data.metrics.attempt.at(-1)], () => figures(data));
-    charts.update(data);
-    heat.update(data.drift);
+    if (trains(job.spec)) {
+      charts.update(data);
+      heat.update(data.drift);
+    }
     fill(parts.events, data.events.length, () => eventList(data.events));
     fill(parts.checkpoints, data.checkpoints, () => checkpointList(data.checkpoints));
   }
@@ -85,7 +93,7 @@ export function jobView(id) {
 
 function title(job) {
   if (job === null) return "Job";
-  const progress = isMoving(job.state) ? ` ${job.progress.step}/${job.progress.total_steps}` : "";
+  const progress = isMoving(job.state) && trains(job.spec) ? ` ${job.progress.step}/${job.progress.total_steps}` : "";
   return `${job.name ?? job.id}: ${job.state}${progress}`;
 }
 

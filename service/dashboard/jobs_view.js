@@ -2,13 +2,13 @@
 
 import { getExampleSpec, listJobs, secondsSince } from "./api.js";
 import { fill, h } from "./elements.js";
-import { age, dateAndTime, gateInWords, isMoving, integer, objectiveInWords, phaseInWords } from "./words.js";
+import { age, dateAndTime, gateInWords, isMoving, integer, phaseInWords, trains, workInWords } from "./words.js";
 
 const MOVING_MS = 2000;
 const RESTING_MS = 10_000;
 const PAGE_SIZE = 50;
 
-const COLUMNS = ["Job", "State", "Progress", "Objective", "Gate", "Created"];
+const COLUMNS = ["Job", "State", "Progress", "Work", "Gate", "Created"];
 
 /** State as a coloured mark and a word, with the phase where a worker holds the job. */
 export const stateLabel = (job) => [
@@ -16,11 +16,17 @@ export const stateLabel = (job) => [
   job.phase === null ? null : h("span", { class: "phase" }, phaseInWords(job.phase)),
 ];
 
-/** Steps done of all, as a bar and as a number. */
-export const progressBar = ({ state, progress: { step, total_steps: total } }) => [
-  h("progress", { class: isMoving(state) ? "moving" : null, max: total, value: step, "aria-label": `${step} of ${total} steps` }),
-  h("span", { class: "figures" }, `${integer(step)} / ${integer(total)} steps`),
-];
+/** Steps done of all, or graded samples where nothing is trained, as a bar and as a number. */
+export function progressBar({ state, progress }) {
+  const { total_steps: numSteps, evaluated_samples: numGraded, samples_to_evaluate: numSamples } = progress;
+  const [done, all, text] = numSteps > 0 ? [progress.step, numSteps, `${integer(progress.step)} / ${integer(numSteps)} steps`]
+    : numSamples > 0 ? [numGraded, numSamples, `${integer(numGraded)} / ${integer(numSamples)} samples`]
+      : state === "succeeded" ? [1, 1, "done"] : [0, 1, "no samples yet"];
+  return [
+    h("progress", { class: isMoving(state) ? "moving" : null, max: all, value: done, "aria-label": text }),
+    h("span", { class: "figures" }, text),
+  ];
+}
 
 /** A view: `element`, `title()`, `refresh(signal)` → milliseconds to the next one. */
 export function jobsView() {
@@ -92,8 +98,8 @@ function update(element, job) {
   ]);
   fill(state, [job.state, job.phase], () => stateLabel(job));
   fill(progress, [job.state, job.progress], () => progressBar(job));
-  fill(objective, job.spec.objective, objectiveInWords);
-  fill(gate, job.spec.gate, gateInWords);
+  fill(objective, job.spec, workInWords);
+  fill(gate, job.spec, (spec) => (trains(spec) ? gateInWords(spec.gate) : "–"));
   fill(created, age(secondsSince(job.created_at)), (text) =>
     h("time", { datetime: job.created_at, title: dateAndTime(job.created_at) }, `${text} ago`));
 }

@@ -61,6 +61,22 @@ export const clock = (date) => date.toLocaleTimeString("en-GB");
 export const dateAndTime = (text) =>
   new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
+const STAGES = { baseline: "before", final: "after", teacher: "teacher", model: "model" };
+const STEP_STAGE = /^step-0*(\d+)$/;
+
+export const stageInWords = (stage) => STAGES[stage] ?? stage.replace(STEP_STAGE, "step $1");
+/** The step of a stage during training; null for the others. */
+export const stepOfStage = (stage) => (STEP_STAGE.test(stage) ? Number(stage.match(STEP_STAGE)[1]) : null);
+
+export const trains = (spec) => spec.kind === "distillation";
+
+/** What a job does, in a few words. */
+export function workInWords(spec) {
+  if (spec.kind === "evaluation") return `evaluation of ${spec.model.model}`;
+  if (spec.kind === "regrade") return `regrade of job ${spec.job_id}`;
+  return objectiveInWords(spec.objective);
+}
+
 export function objectiveInWords(objective) {
   if (objective.type === "teacher_topk") return `teacher top-K, K = ${objective.k}`;
   const clip = objective.clip_range === null ? "no clip" : `clip ${number(objective.clip_range)}`;

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from service.jobs.catalog import Metric
-from service.jobs.results import BenchmarkResult, Estimate, Job, JobMetrics, JobResults
-from service.jobs.spec import Granularity
-from service.statistics.intervals import paired_difference
-from service.statistics.pass_at_k import pass_at_k
+from service.jobs.loss_spec import Granularity
+from service.jobs.results import (
+    BenchmarkResult,
+    Estimate,
+    Job,
+    JobMetrics,
+    JobResults,
+    ProblemCount,
+)
+from service.jobs.spec import JobSpec
+from service.statistics.comparison import paired_estimate
+from service.statistics.counts import Counts
 
 SEED_NOTE = "training-seed variance not included"
 
@@ -92,25 +100,29 @@ class DemoFigures(Figures):
 
 @dataclass(frozen=True, slots=True)
 class FinishedJob:
-    """A job that succeeded; `results` include the counts of every problem."""
+    """A distillation that succeeded; `results` include the counts of every problem."""
 
     job: Job
     results: JobResults
     metrics: JobMetrics
 
+    @property
+    def spec(self) -> JobSpec:
+        assert isinstance(self.job.spec, JobSpec), "the demo distils"
+        return self.job.spec
+
 
 def demo_figures(finished: Sequence[FinishedJob], *, seed: int) -> DemoFigures:
     """All figures of the demo; a pair is a gated and an ungated job of one objective."""
     ungated = {
-        one.job.spec.objective.type: one
+        one.spec.objective.type: one
         for one in finished
-        if one.job.spec.gate.granularity is Granularity.NONE
+        if one.spec.gate.granularity is Granularity.NONE
     }
     pairs = [
-        _pair_figures(one, ungated[one.job.spec.objective.type])
+        _pair_figures(one, ungated[one.spec.objective.type])
         for one in finished
-        if one.job.spec.gate.granularity is not Granularity.NONE
-        and one.job.spec.objective.type in ungated
+        if one.spec.gate.granularity is not Granularity.NONE and one.spec.objective.type in ungated
     ]
     return DemoFigures(
         seed=seed, jobs=tuple(_job_figures(one) for one in finished), pairs=tuple(pairs)
@@ -125,8 +137,8 @@ def _job_figures(finished: FinishedJob) -> JobFigures:
     return JobFigures(
         name=job.name or job.id,
         job_id=job.id,
-        objective=job.spec.objective.type,
-        gate=job.spec.gate.granularity.value,
+        objective=finished.spec.objective.type,
+        gate=finished.spec.gate.granularity.value,
         seconds=(job.finished_at - job.started_at).total_seconds(),
         pass_at_1=_gain(finished.results, k=1),
         pass_at_8=_gain(finished.results, k=8),
@@ -177,7 +189,7 @@ def _phases(finished: FinishedJob) -> Phases:
 def _pair_figures(gated: FinishedJob, ungated: FinishedJob) -> PairFigures:
     without, with_gate = (_evaluation(one.results, "final") for one in (ungated, gated))
     return PairFigures(
-        objective=gated.job.spec.objective.type,
+        objective=gated.spec.objective.type,
         gated=gated.job.name or gated.job.id,
         ungated=ungated.job.name or ungated.job.id,
         pass_at_1=_difference(without, with_gate, k=1),
@@ -190,9 +202,14 @@ def _difference(before: BenchmarkResult, after: BenchmarkResult, *, k: int) -> E
         raise ValueError("evaluations on different problems cannot be paired")
     counts_after = {problem.problem_id: problem for problem in after.problems}
     pairs = [(problem, counts_after[problem.problem_id]) for problem in before.problems]
-    return paired_difference(
-        [pass_at_k(one.n, one.c, k) for one, _ in pairs],
-        [pass_at_k(other.n, other.c, k) for _, other in pairs],
+    return paired_estimate(
+        _counts([one for one, _ in pairs]), _counts([other for _, other in pairs]), k
+    )
+
+
+def _counts(problems: Sequence[ProblemCount]) -> Counts:
+    return Counts(
+        n=tuple(problem.n for problem in problems), c=tuple(problem.c for problem in problems)
     )
 
 

@@ -1,23 +1,23 @@
 """The four jobs of the demo: small enough for two CPU cores, long enough to learn."""
 
-from service.jobs.spec import (
-    ArithmeticSource,
-    BenchmarkSpec,
-    CheckpointSpec,
-    ComputeSpec,
-    EvaluationSpec,
+from service.jobs.evaluation_spec import BenchmarkSpec, EvaluationSpec
+from service.jobs.loss_spec import (
     GateSpec,
     Granularity,
-    JobSpec,
-    ModelSpec,
     Objective,
-    OptimizerSpec,
-    PromptsSpec,
-    ReuseSpec,
-    RolloutSpec,
     SampledTokenObjective,
     TeacherTopKObjective,
 )
+from service.jobs.problem_sources import ArithmeticSource, PromptsSpec
+from service.jobs.spec import (
+    CheckpointSpec,
+    ComputeSpec,
+    JobSpec,
+    OptimizerSpec,
+    ReuseSpec,
+    RolloutSpec,
+)
+from service.jobs.spec_fields import ModelSpec
 
 LABEL = "demo"
 BLOCK_SIZE = 16

@@ -7,8 +7,8 @@ has one labelled step a line, each modulo 10 (`a2+4=6`), and ends in `#### ` and
 import random
 from dataclasses import dataclass
 
+from service.jobs.problem_sources import ArithmeticSource, Problem
 from service.jobs.seeds import derive_seed
-from service.jobs.spec import ArithmeticSource, Problem
 
 LABELS = "abcdefghijklmnopqrstuvwxyz"
 ANSWER_MARK = "#### "

@@ -1,14 +1,21 @@
-"""A spec from outside becomes a JobSpec, or an error that names every wrong field."""
+"""A spec from outside becomes one of the contract's specs, or an error that names every wrong field."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec, EvaluationJobSpec, JobKind, JobSpec, RegradeJobSpec
+
+ANY_JOB_SPEC: TypeAdapter[AnyJobSpec] = TypeAdapter(AnyJobSpec)
+MODELS: Mapping[str, type[BaseModel]] = {
+    JobKind.DISTILLATION: JobSpec,
+    JobKind.EVALUATION: EvaluationJobSpec,
+    JobKind.REGRADE: RegradeJobSpec,
+}
 
 MAX_SHOWN_CHARACTERS = 200
 MAX_VIOLATIONS = 100
@@ -19,10 +26,10 @@ _CROSS_CHECK = re.compile(
 )
 
 
-def parse_spec(data: object) -> JobSpec:
+def parse_spec(data: object) -> AnyJobSpec:
     """Raises INVALID_SPEC with one violation per error, up to a hundred."""
     try:
-        return JobSpec.model_validate(data)
+        return ANY_JOB_SPEC.validate_python(data)
     except ValidationError as error:
         raise invalid_spec(error.errors(include_url=False), data) from None
 
@@ -40,12 +47,17 @@ def invalid_spec(errors: Sequence[ErrorDetails], data: object) -> DriftgateError
 
 
 def _violation(error: ErrorDetails, data: object) -> Violation:
-    path = _path_in_data(error, data)
+    # The place of an error begins with the kind of job, which is no place in the data.
+    kind = str(error["loc"][0]) if error["loc"] else JobKind.DISTILLATION
+    location = error["loc"][1:]
+    path = _path_in_data(location, data, is_missing=error["type"] == "missing")
     given = "nothing" if error["type"] == "missing" else _shown(error["input"])
     message = error["msg"].removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
-            return Violation(".".join(path), given, _known_fields(error["loc"]))
+            return Violation(".".join(path), given, _known_fields(location, kind=kind))
+        case "union_tag_invalid" if not error["loc"]:
+            return Violation("kind", _shown(error["ctx"]["tag"]), ", ".join(JobKind))
         case "value_error" if cross_check := _CROSS_CHECK.match(message):
             field = ".".join([*path, cross_check["field"]])
             return Violation(field, cross_check["given"], cross_check["allowed"])
@@ -57,24 +69,24 @@ def _violation(error: ErrorDetails, data: object) -> Violation:
             return Violation(".".join(path), given, message.removeprefix("Input should be "))
 
 
-def _path_in_data(error: ErrorDetails, data: object) -> list[str]:
+def _path_in_data(location: Sequence[int | str], data: object, *, is_missing: bool) -> list[str]:
     """Keys and positions as the client wrote them: pydantic's also name members of unions."""
     path: list[str] = []
     here = data
-    for part in error["loc"]:
+    for part in location:
         # One look-up serves objects and lists; the name of a union's member is in neither.
         places = dict(enumerate(here)) if isinstance(here, list | tuple) else here
         if isinstance(places, Mapping) and part in places:
             here = places[part]
             path.append(str(part))
-    if error["type"] == "missing":
-        path.extend(str(part) for part in error["loc"][-1:])
+    if is_missing:
+        path.extend(str(part) for part in location[-1:])
     return path
 
 
-def _known_fields(location: Sequence[int | str]) -> str:
+def _known_fields(location: Sequence[int | str], *, kind: str) -> str:
     """The names of the fields that stand beside the unknown one."""
-    models: list[type[BaseModel]] = [JobSpec]
+    models: list[type[BaseModel]] = [MODELS[kind]]
     for part in location[:-1]:
         if not isinstance(part, str):
             continue  # a position in a list of the same models

@@ -7,7 +7,7 @@ What cannot be known is null, and `unknown` says why.
 from pydantic import Field
 
 from service.jobs.results import SpecWarning, View
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec
 
 
 class ParameterCounts(View):
@@ -107,17 +107,17 @@ class UnknownPart(View):
 class Plan(View):
     """A spec that would be accepted, what it leaves to doubt, and what it would take."""
 
-    spec: JobSpec = Field(description="Every field is set, defaults included.")
+    spec: AnyJobSpec = Field(description="Every field is set, defaults included.")
     warnings: tuple[SpecWarning, ...]
-    student: ParameterCounts | None
+    student: ParameterCounts | None = Field(description="Or the model that is evaluated.")
     teacher: ParameterCounts | None
     trained_parameters: int | None = Field(
-        description="All of the student's, or those of its adapters."
+        description="All of the student's, or those of its adapters; null where nothing is trained."
     )
     memory: tuple[MemoryPlan, ...] = Field(
         description="One for each dtype that the worker's device may lead to."
     )
-    step: StepWork
-    job: JobWork
+    step: StepWork | None = Field(description="null where nothing is trained.")
+    job: JobWork | None = Field(description="null where no model is run.")
     time: TimePlan | None
     unknown: tuple[UnknownPart, ...]

@@ -6,30 +6,35 @@ weights nor the problem texts can be shipped: each description says what has to 
 
 from pydantic import BaseModel, ConfigDict
 
-from service.jobs.spec import (
-    BenchmarkSpec,
-    EvaluationSpec,
-    FileSource,
+from service.jobs.evaluation_spec import BenchmarkSpec, EvaluationSpec
+from service.jobs.loss_spec import (
     GateSpec,
     Granularity,
-    JobSpec,
-    ModelSpec,
     Objective,
-    PromptsSpec,
     SampledTokenObjective,
     TeacherTopKObjective,
 )
+from service.jobs.problem_sources import PromptsSpec, PublishedSet, PublishedSource
+from service.jobs.spec import JobSpec
+from service.jobs.spec_fields import ModelSpec
 
 STUDENT = "Qwen/Qwen3-1.7B-Base"
 TEACHER = "Qwen3-4B-Base-GRPO"
-PROMPTS_FILE = "dapo-math-17k.jsonl"
-BENCHMARKS = ("math500", "aime24", "aime25", "amc23")
+PROMPTS = PublishedSet.DAPO_MATH_17K
+BENCHMARKS = (
+    PublishedSet.MATH500,
+    PublishedSet.AIME24,
+    PublishedSet.AIME25,
+    PublishedSet.AMC23,
+)
 
 TO_SUPPLY = (
     f"To supply: the teacher as the folder {TEACHER} below the model root (Qwen3-4B-Base after GRPO on "
-    f"mathematics; not on the hub), the DAPO-Math-17k prompts as {PROMPTS_FILE} and the benchmarks as "
-    f"{', '.join(f'{name}.jsonl' for name in BENCHMARKS)} below the dataset root (a JSON object a line: "
-    f"id, problem, answer). The student {STUDENT} comes from the hub."
+    f"mathematics; not on the hub), and {PublishedSet.AIME25}.jsonl in the folder of benchmarks, "
+    "DRIFTGATE_BENCHMARKS_DIR (a JSON object a line: id, problem, answer), because no verified copy of "
+    f"it is on the hub. The student {STUDENT}, the {PROMPTS} prompts and the other benchmarks "
+    f"({', '.join(name for name in BENCHMARKS if name != PublishedSet.AIME25)}) come from the hub where "
+    "that folder lacks them."
 )
 
 
@@ -80,12 +85,12 @@ def _published(name: str, summary: str, objective: Objective, gate: GateSpec) ->
             labels={"preset": name},
             student=ModelSpec(model=STUDENT),
             teacher=ModelSpec(model=TEACHER),
-            prompts=PromptsSpec(problems=FileSource(path=PROMPTS_FILE)),
+            prompts=PromptsSpec(problems=PublishedSource(name=PROMPTS)),
             objective=objective,
             gate=gate,
             evaluation=EvaluationSpec(
                 benchmarks=tuple(
-                    BenchmarkSpec(name=benchmark, problems=FileSource(path=f"{benchmark}.jsonl"))
+                    BenchmarkSpec(name=benchmark, problems=PublishedSource(name=benchmark))
                     for benchmark in BENCHMARKS
                 )
             ),

@@ -26,32 +26,93 @@ class UpdateRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """One response to a problem of a benchmark, and its verdict.
+
+    position: the problem's place in the benchmark. sampling_ms: the sample's share, by tokens, of the time
+    of its batch. text: None where the samples are those of another job (a regrade).
+    """
+
+    benchmark: str
+    position: int
+    sample_index: int
+    problem_id: str
+    problem_sha256: str
+    seed: int
+    prompt_tokens: int
+    response_tokens: int
+    finish_reason: str
+    is_loop: bool
+    verdict: str
+    layer: str
+    extracted: str | None
+    answer_key: str | None
+    sampling_ms: float
+    grading_ms: float
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBatchRecord:
+    """The samples of one batch of an evaluation's plan: written together, so that it is resumed after them."""
+
+    stage: str
+    samples: tuple[SampleRecord, ...]
+    evaluated_samples: int
+    samples_to_evaluate: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemOutcome:
-    """n samples of one problem: c right; the others wrong, without an answer, or cut off."""
+    """n samples of one problem: c right; the others wrong, cut off, without an answer, or not decided.
+
+    A sample counts once. num_loops is of those that were cut off.
+    """
 
     problem_id: str
+    problem_sha256: str
     n: int
     c: int
     num_no_answer: int
     num_truncated: int
+    num_grader_timeouts: int
+    num_loops: int
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRecord:
-    """One model on one benchmark; `stage` is `baseline`, `final` or `teacher`."""
+    """One model on one benchmark; `stage` as in `service.jobs.stages`."""
 
     benchmark: str
     stage: str
     problems_sha256: str
     samples_per_problem: int
     k: tuple[int, ...]
+    profile: str
     temperature: float
     top_p: float
+    top_k: int | None
     max_response_tokens: int
+    sampling_sha256: str
+    grader: str
     seed: int
     num_response_tokens: int
     seconds: float
     problems: tuple[ProblemOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOverlapRecord:
+    """Prompts to train on that share 13 words in a row with a problem of one benchmark.
+
+    examples: prompt id, problem id, share of the problem's runs of 13 words that are in the prompt.
+    """
+
+    benchmark: str
+    num_prompts: int
+    num_overlapping: int
+    num_dropped: int
+    examples: tuple[tuple[str, str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import ErrorCode
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec
 from service.jobs.state import JobPhase, JobState
 
 
@@ -41,9 +41,13 @@ class Progress(View):
     """How far the effective attempt has come; a step is one rollout batch."""
 
     step: int = Field(description="Rollout batches finished.")
-    total_steps: int
+    total_steps: int = Field(description="0 where nothing is trained.")
     update: int = Field(description="Optimiser updates finished.")
     total_updates: int
+    evaluated_samples: int = Field(default=0, description="Graded in the evaluation under way.")
+    samples_to_evaluate: int = Field(
+        default=0, description="Of that evaluation; 0 where there is none."
+    )
 
 
 class Job(View):
@@ -59,7 +63,7 @@ class Job(View):
     failure: Failure | None
     warnings: tuple[SpecWarning, ...]
     labels: dict[str, str]
-    spec: JobSpec
+    spec: AnyJobSpec
     spec_version: int
     version: int = Field(description="Grows with every change of the job.")
     created_at: datetime
@@ -125,46 +129,107 @@ class Estimate(View):
     high: float
 
 
+class PassEstimate(Estimate):
+    """pass@k, or a difference of two, with its two 95 % intervals: other problems, other samples."""
+
+    low: float = Field(
+        description="Problems interval, low end: other problems of the kind, bootstrap over problems."
+    )
+    high: float = Field(description="Problems interval, high end.")
+    sampling_low: float = Field(
+        description="Sampling interval, low end: these problems, other samples, Beta posterior."
+    )
+    sampling_high: float = Field(description="Sampling interval, high end.")
+
+
 class ProblemCount(View):
-    """n samples of one problem, c of them right."""
+    """n samples of one problem, c of them right; the others wrong or one of the four named here."""
 
     problem_id: str
     n: int
     c: int
     num_no_answer: int = 0
     num_truncated: int = 0
+    num_grader_timeouts: int = 0
+    problem_sha256: str = Field(default="", description="Of the problem's normalised text.")
+
+
+class BudgetScore(View):
+    """What the same samples score where every response is cut at a shorter limit."""
+
+    max_response_tokens: int
+    pass_at: dict[str, float]
+    fraction_truncated: float
 
 
 class BenchmarkResult(View):
-    """One model on one benchmark."""
+    """One model on one benchmark: what was sampled, how it was graded, how sure the numbers are."""
 
     benchmark: str
-    stage: str = Field(description="`baseline`, `final` or `teacher`.")
+    stage: str = Field(
+        description="`baseline`, `step-0000025` (during training), `final`, `teacher`; `model` where "
+        "nothing is trained."
+    )
     attempt: int
     problems_sha256: str = Field(description="Of the normalised problems, in order.")
     num_problems: int
     samples_per_problem: int
+    profile: str = Field(description="Named sampling profile.")
     temperature: float
     top_p: float
+    top_k: int | None
     max_response_tokens: int
+    sampling_sha256: str = Field(description="Of all that decides what is sampled from.")
+    grader: str = Field(description="Versions of what graded the answers.")
     seed: int
-    pass_at: dict[str, Estimate] = Field(
-        description="Keyed by k; interval: bootstrap over problems."
+    pass_at: dict[str, PassEstimate] = Field(description="Keyed by k.")
+    maj_at: dict[str, Estimate] = Field(
+        description="Majority vote of k samples, keyed by k; interval: bootstrap over problems."
     )
+    token_budgets: tuple[BudgetScore, ...]
     fraction_no_answer: float
     fraction_truncated: float
+    fraction_loops: float = Field(description="Cut off while repeating themselves.")
+    fraction_grader_timeouts: float
+    mean_response_tokens: float
     num_response_tokens: int
-    seconds: float
+    seconds: float = Field(description="Of sampling and grading.")
     problems: tuple[ProblemCount, ...] = Field(
         description="Empty unless asked for with `include=problems`."
     )
 
 
 class BenchmarkDifference(View):
-    """Final minus baseline on the same problems; paired bootstrap over problems."""
+    """Final minus baseline on the same problems."""
 
     benchmark: str
-    pass_at: dict[str, Estimate]
+    pass_at: dict[str, PassEstimate] = Field(description="Keyed by k.")
+
+
+class StageMean(View):
+    """The unweighted mean over all benchmarks of a stage."""
+
+    stage: str
+    benchmarks: tuple[str, ...]
+    pass_at: dict[str, PassEstimate] = Field(description="Keyed by k.")
+
+
+class OverlapExample(View):
+    """A prompt that shares text with a problem of a benchmark."""
+
+    prompt_id: str
+    problem_id: str
+    share: float = Field(description="Of the problem's runs of 13 words, those in the prompt.")
+
+
+class PromptOverlap(View):
+    """Prompts to train on that share 13 words in a row with a problem of one benchmark."""
+
+    benchmark: str
+    num_prompts: int
+    num_overlapping: int
+    num_dropped: int
+    examples: tuple[OverlapExample, ...]
 
 
 class JobResults(View):
@@ -172,8 +237,77 @@ class JobResults(View):
 
     job_id: str
     evaluations: tuple[BenchmarkResult, ...]
+    means: tuple[StageMean, ...]
     differences: tuple[BenchmarkDifference, ...]
+    prompt_overlaps: tuple[PromptOverlap, ...] = Field(
+        description="Empty where nothing is trained, or nothing was compared yet."
+    )
     note: str
+
+
+class Sample(View):
+    """One response: how it was drawn, what it says, how it was graded."""
+
+    stage: str
+    benchmark: str
+    attempt: int
+    problem_id: str
+    problem_sha256: str = Field(description="Of the problem's normalised text.")
+    sample_index: int
+    seed: int
+    prompt_tokens: int
+    response_tokens: int
+    finish_reason: str = Field(description="`stop`, or `length` where it ran into the limit.")
+    is_loop: bool = Field(description="Cut off while repeating itself.")
+    verdict: str = Field(description="`right`, `wrong`, `no_answer` or `grader_timeout`.")
+    layer: str = Field(description="What decided the verdict.")
+    extracted: str | None
+    sampling_ms: float = Field(description="Its share, by tokens, of the time of its batch.")
+    grading_ms: float
+    text: str | None = Field(description="null in a regrade: the text is the graded job's.")
+
+
+class SamplingInForce(View):
+    """What the samples of a job were drawn from."""
+
+    profile: str
+    temperature: float
+    top_p: float
+    top_k: int | None
+    max_response_tokens: int
+
+
+class SamplePage(View):
+    """By stage, benchmark, problem and number."""
+
+    job_id: str
+    sampling: SamplingInForce
+    samples: tuple[Sample, ...]
+    next_page_token: str | None
+
+
+class VerdictChange(View):
+    """A sample that a regrade judged otherwise."""
+
+    stage: str
+    benchmark: str
+    problem_id: str
+    sample_index: int
+    extracted: str | None
+    verdict_before: str
+    layer_before: str
+    verdict: str
+    layer: str
+
+
+class VerdictChanges(View):
+    """What a regrade changed; all of it where `num_changed` is the length of `changes`."""
+
+    job_id: str
+    regraded_job_id: str
+    num_samples: int
+    num_changed: int
+    changes: tuple[VerdictChange, ...]
 
 
 class Checkpoint(View):

@@ -4,20 +4,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.evaluation_spec import BenchmarkSpec, EvaluationSpec
+from service.jobs.loss_spec import TeacherTopKObjective
+from service.jobs.problem_sources import ArithmeticSource, ProblemSource, PublishedSource
 from service.jobs.results import SpecWarning
-from service.jobs.spec import (
-    ArithmeticSource,
-    JobSpec,
-    ModelSpec,
-    ProblemSource,
-    TeacherTopKObjective,
-)
+from service.jobs.spec import JobSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight.architecture import UnknownArchitecture
 from service.preflight.doubts import warnings_of
 from service.preflight.json_files import invalid_model
 from service.preflight.model_files import ModelFacts, read_model_facts
 from service.preflight.models import resolve_model
-from service.preflight.problems import check_arithmetic_size, load_problems
+from service.preflight.problems import (
+    check_arithmetic_size,
+    check_benchmark_name,
+    load_benchmark,
+    load_problems,
+)
+from service.preflight.published import is_left_to_worker
+from service.preflight.published_catalogue import PUBLICATIONS
 from service.settings import Settings
 
 # Beyond this, generating an arithmetic set takes noticeable time and is left to the worker.
@@ -40,37 +45,16 @@ def check(spec: JobSpec, settings: Settings) -> Findings:
 
     Needs config and tokenizer files of both models, and the problem sets; never the weights.
     """
-    student = _facts(spec.student, settings=settings, field="student")
-    teacher = _facts(spec.teacher, settings=settings, field="teacher")
-    if not student.eos_token_ids:
-        raise invalid_model(
-            spec.student.model,
-            "its files name no EOS token, so no response of it would ever end; set eos_token_id in "
-            "generation_config.json",
-            field="student",
-        )
+    student = model_facts(spec.student, settings=settings, field="student")
+    teacher = model_facts(spec.teacher, settings=settings, field="teacher")
+    check_responses_end(spec.student, student, field="student")
     check_vocabularies_match(student, teacher)
     _check_adapter(spec, student)
     _check_support(spec, student)
     _check_masked_tokens(spec, student)
     _check_positions(spec, student=student, teacher=teacher)
-    num_prompts = _check_problems(
-        spec.prompts.problems,
-        settings=settings,
-        split="training",
-        field="prompts.problems",
-        graded=False,
-    )
-    num_benchmark_problems = tuple(
-        _check_problems(
-            benchmark.problems,
-            settings=settings,
-            split="held-out",
-            field=f"evaluation.benchmarks.{index}.problems",
-            graded=True,
-        )
-        for index, benchmark in enumerate(spec.evaluation.benchmarks)
-    )
+    num_prompts = _check_prompts(spec.prompts.problems, settings=settings, field="prompts.problems")
+    num_benchmark_problems = check_benchmarks(spec.evaluation, settings=settings)
     warnings = warnings_of(spec, student=student, teacher=teacher, num_prompts=num_prompts)
     return Findings(
         warnings=tuple(warnings),
@@ -78,6 +62,27 @@ def check(spec: JobSpec, settings: Settings) -> Findings:
         teacher=teacher,
         num_benchmark_problems=num_benchmark_problems,
     )
+
+
+def check_benchmarks(evaluation: EvaluationSpec, *, settings: Settings) -> tuple[int, ...]:
+    """Number of problems of each benchmark. Raises as `load_benchmark` does."""
+    return tuple(
+        _check_benchmark(
+            benchmark, settings=settings, field=f"evaluation.benchmarks.{index}.problems"
+        )
+        for index, benchmark in enumerate(evaluation.benchmarks)
+    )
+
+
+def check_responses_end(model: ModelSpec, facts: ModelFacts, *, field: str) -> None:
+    """Raises MODEL_INVALID for a model that names no EOS token."""
+    if not facts.eos_token_ids:
+        raise invalid_model(
+            model.model,
+            "its files name no EOS token, so no response of it would ever end; set eos_token_id in "
+            "generation_config.json",
+            field=field,
+        )
 
 
 def check_vocabularies_match(student: ModelFacts, teacher: ModelFacts) -> None:
@@ -121,7 +126,8 @@ def check_vocabularies_match(student: ModelFacts, teacher: ModelFacts) -> None:
         )
 
 
-def _facts(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts:
+def model_facts(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts:
+    """What the files of the named model say. Raises as `resolve_model` and `read_model_facts` do."""
     folder = resolve_model(model, settings=settings, field=field)
     return read_model_facts(folder, reference=model.model, field=field)
 
@@ -211,18 +217,30 @@ def _position_limits(
             yield field, num_tokens, name, facts.max_positions
 
 
-def _check_problems(
-    source: ProblemSource, *, settings: Settings, split: str, field: str, graded: bool
-) -> int:
+def _check_prompts(source: ProblemSource, *, settings: Settings, field: str) -> int:
     """Number of problems. Raises as `load_problems` does."""
+    num_unseen = _num_left_to_worker(source, settings=settings, field=field)
+    if num_unseen is not None:
+        return num_unseen
+    return len(
+        load_problems(source, settings=settings, split="training", field=field, graded=False)
+    )
+
+
+def _check_benchmark(benchmark: BenchmarkSpec, *, settings: Settings, field: str) -> int:
+    """Number of problems. Raises as `load_benchmark` does."""
+    check_benchmark_name(benchmark, field=field)
+    num_unseen = _num_left_to_worker(benchmark.problems, settings=settings, field=field)
+    if num_unseen is not None:
+        return num_unseen
+    return len(load_benchmark(benchmark, settings=settings, field=field))
+
+
+def _num_left_to_worker(source: ProblemSource, *, settings: Settings, field: str) -> int | None:
+    """Problems of a set that a submission does not wait for; None of one that it checks itself."""
     if isinstance(source, ArithmeticSource) and source.num_problems > MAX_GENERATED_PROBLEMS:
         check_arithmetic_size(source, field=field)
         return source.num_problems
-    problems = load_problems(
-        source,
-        dataset_root=settings.resolved_dataset_root(),
-        split=split,
-        field=field,
-        graded=graded,
-    )
-    return len(problems)
+    if isinstance(source, PublishedSource) and is_left_to_worker(source.name, settings=settings):
+        return PUBLICATIONS[source.name].num_problems
+    return None

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from service.jobs.loss_spec import Granularity
+from service.jobs.problem_sources import PublishedSource
 from service.jobs.results import SpecWarning
-from service.jobs.spec import Granularity, JobSpec
+from service.jobs.spec import JobSpec
 from service.preflight.model_files import ModelFacts
+from service.preflight.published_catalogue import PUBLICATIONS, Verification
 from service.preflight.tokenizer_doubts import about_tokenizers
 
 
@@ -14,6 +17,7 @@ def warnings_of(
     """Warnings in the order of the spec's fields. `num_prompts` counts the problems to train on."""
     yield from _about_models(spec, student=student, teacher=teacher)
     yield from about_tokenizers(spec, student=student, teacher=teacher)
+    yield from _about_prompts(spec)
     if spec.rollout.prompts_per_step > num_prompts:
         yield SpecWarning(
             code="PROMPTS_REPEAT_WITHIN_STEP",
@@ -46,6 +50,20 @@ def _about_models(
             field="teacher.model",
             message=f"The student ends responses with token ids {sorted(student.eos_token_ids)}, the "
             f"teacher with {sorted(teacher.eos_token_ids)}: the teacher may never reward an ending.",
+        )
+
+
+def _about_prompts(spec: JobSpec) -> Iterator[SpecWarning]:
+    source = spec.prompts.problems
+    if not isinstance(source, PublishedSource):
+        return
+    if PUBLICATIONS[source.name].verification is Verification.COUNT:
+        yield SpecWarning(
+            code="PROMPTS_NOT_VERIFIED",
+            field="prompts.problems.name",
+            message=f"The prompts of '{source.name}' are only counted: Driftgate holds no hash of "
+            "their text. From the hub they come at a fixed commit; a copy in the folder of "
+            "benchmarks is taken as it is.",
         )
 
 

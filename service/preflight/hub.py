@@ -1,19 +1,22 @@
-"""Snapshots of hub models: from the local cache where they are there, else fetched, without torch."""
+"""Models and data sets of the hub: from the local cache where they are there, else fetched, without torch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import huggingface_hub
 from huggingface_hub.errors import (
     DisabledRepoError,
     HTTPError,
     LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.spec import ModelSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight.json_files import invalid_model
 from service.preflight.model_files import WEIGHTS_FILE, WEIGHTS_INDEX_FILE, check_weights
 from service.preflight.tokenizer_files import CHAT_TEMPLATE_FILE
@@ -21,6 +24,12 @@ from service.settings import Settings
 
 # The client's network errors, its answers with an error status, and files that it cannot write.
 HUB_ERRORS = (HTTPError, OSError)
+ABSENT = (
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    DisabledRepoError,
+    RemoteEntryNotFoundError,
+)
 HUB_TIMEOUT_S = 5.0  # of one answer of the hub; a submission waits for it
 
 DESCRIPTION_FILES = (
@@ -32,6 +41,15 @@ DESCRIPTION_FILES = (
 )
 TOKENIZER_FILES = ("special_tokens_map.json", "added_tokens.json")
 NEEDED_FILES = ("config.json", "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A file of a data set on the hub, pinned to a commit: in the cache it is never asked for again."""
+
+    dataset: str
+    commit: str
+    path: str
 
 
 def snapshot_of_description(model: ModelSpec, *, settings: Settings, field: str) -> Path:
@@ -61,6 +79,80 @@ def snapshot_of_everything(model: ModelSpec, *, settings: Settings, field: str) 
         or (name.endswith(".safetensors") and name.startswith("model") and "/" not in name)
     ]
     return _fetch(model, wanted, settings=settings, field=field)
+
+
+def fetch_dataset_file(file: DatasetFile, *, settings: Settings, field: str, advice: str) -> Path:
+    """The file in the local cache. `advice` ends the message: what to do without the hub.
+
+    Raises DATASET_NOT_FOUND where the hub does not have it, else HUB_UNAVAILABLE.
+    """
+    cached = _cached_dataset_file(file, settings=settings)
+    if cached is not None:
+        return cached
+    try:
+        _check_hub_answers(file, settings=settings)
+        return _download(
+            file.dataset,
+            file.path,
+            repo_type="dataset",
+            revision=file.commit,
+            settings=settings,
+        )
+    except HUB_ERRORS as error:
+        given = f"{file.dataset}/{file.path}"
+        raise DriftgateError(
+            ErrorCode.DATASET_NOT_FOUND if isinstance(error, ABSENT) else ErrorCode.HUB_UNAVAILABLE,
+            f"The hub does not give out {given!r} of {field} (commit {file.commit[:8]}): "
+            f"{_reason(error)}. {advice}",
+            [Violation(field, given, "a data set that the hub gives out, or a local copy")],
+        ) from error
+
+
+def _cached_dataset_file(file: DatasetFile, *, settings: Settings) -> Path | None:
+    try:
+        path = huggingface_hub.hf_hub_download(
+            file.dataset,
+            file.path,
+            repo_type="dataset",
+            revision=file.commit,
+            cache_dir=settings.hub_cache_dir,
+            local_files_only=True,
+        )
+    except LocalEntryNotFoundError:
+        return None
+    return Path(path)
+
+
+def _check_hub_answers(file: DatasetFile, *, settings: Settings) -> None:
+    """Raises one of HUB_ERRORS at once; a download would try again for half a minute."""
+    url = huggingface_hub.hf_hub_url(
+        file.dataset,
+        file.path,
+        repo_type="dataset",
+        revision=file.commit,
+        endpoint=settings.hub_endpoint,
+    )
+    huggingface_hub.get_hf_file_metadata(url, timeout=HUB_TIMEOUT_S, endpoint=settings.hub_endpoint)
+
+
+def _download(
+    repository: str,
+    name: str,
+    *,
+    repo_type: Literal["model", "dataset"],
+    revision: str | None,
+    settings: Settings,
+) -> Path:
+    path = huggingface_hub.hf_hub_download(
+        repository,
+        name,
+        repo_type=repo_type,
+        revision=revision,
+        cache_dir=settings.hub_cache_dir,
+        endpoint=settings.hub_endpoint,
+        etag_timeout=HUB_TIMEOUT_S,
+    )
+    return Path(path)
 
 
 def _cached_folder(model: ModelSpec, *, settings: Settings) -> Path | None:
@@ -108,15 +200,12 @@ def _file_names(model: ModelSpec, *, settings: Settings, field: str) -> list[str
 def _fetch(model: ModelSpec, names: Sequence[str], *, settings: Settings, field: str) -> Path:
     try:
         folders = {
-            Path(
-                huggingface_hub.hf_hub_download(
-                    model.model,
-                    name,
-                    revision=model.revision,
-                    cache_dir=settings.hub_cache_dir,
-                    endpoint=settings.hub_endpoint,
-                    etag_timeout=HUB_TIMEOUT_S,
-                )
+            _download(
+                model.model,
+                name,
+                repo_type="model",
+                revision=model.revision,
+                settings=settings,
             ).parent
             for name in names
         }
@@ -128,9 +217,8 @@ def _fetch(model: ModelSpec, names: Sequence[str], *, settings: Settings, field:
 
 
 def _refusal(model: ModelSpec, error: Exception, *, field: str) -> DriftgateError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    absent = (RepositoryNotFoundError, RevisionNotFoundError, DisabledRepoError)
-    if isinstance(error, absent):
+    reason = _reason(error)
+    if isinstance(error, ABSENT):
         return DriftgateError(
             ErrorCode.MODEL_NOT_FOUND,
             f"The hub does not give out {model.model!r} of {field} (revision "
@@ -145,3 +233,8 @@ def _refusal(model: ModelSpec, error: Exception, *, field: str) -> DriftgateErro
         "the model root (DRIFTGATE_MODEL_ROOT), or try again with a network.",
         [Violation(f"{field}.model", model.model, "a folder below the model root")],
     )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
+from service.jobs.loss_spec import TeacherTopKObjective
 from service.jobs.plans import MemoryPlan
-from service.jobs.spec import JobSpec, TeacherTopKObjective
+from service.jobs.spec import ComputeSpec, JobSpec
 from service.preflight.adapter import adapter_activation_bytes, adapter_parameters
 from service.preflight.architecture import Architecture
 from service.preflight.tensor_sizes import (
     FLOAT32_BYTES,
     activation_bytes,
     cache_bytes,
+    evaluation_cache_bytes,
     logits_chunk_bytes,
     support_chunk_bytes,
     targets_bytes,
@@ -34,9 +36,9 @@ def memory_plans(
             vocab_size=vocab_size,
             student=student,
             teacher=teacher,
-            most_problems=max(num_benchmark_problems, default=0),
+            num_benchmark_problems=num_benchmark_problems,
         )
-        for dtype in _possible_dtypes(spec)
+        for dtype in possible_dtypes(spec.compute)
     )
 
 
@@ -47,7 +49,7 @@ def _memory_plan(
     vocab_size: int,
     student: Architecture | None,
     teacher: Architecture | None,
-    most_problems: int,
+    num_benchmark_problems: Sequence[int],
 ) -> MemoryPlan:
     element_bytes = BYTES_OF_DTYPE[dtype]
     num_tokens = _microbatch_tokens(spec)
@@ -78,7 +80,11 @@ def _memory_plan(
     )
     rollout_logits = _num_sequences(spec, _num_responses(spec)) * vocab_size * FLOAT32_BYTES
     evaluation_cache = _evaluation_cache_bytes(
-        spec, student, teacher, most_problems=most_problems, element_bytes=element_bytes
+        spec,
+        student,
+        teacher,
+        num_benchmark_problems=num_benchmark_problems,
+        element_bytes=element_bytes,
     )
     targets = targets_bytes(
         num_tokens=_num_responses(spec) * spec.rollout.max_response_tokens, k=_support_size(spec)
@@ -151,14 +157,14 @@ def _sum(parts: tuple[int | None, ...]) -> int:
     return sum(part or 0 for part in parts)
 
 
-def _possible_dtypes(spec: JobSpec) -> Iterator[str]:
+def possible_dtypes(compute: ComputeSpec) -> Iterator[str]:
     """`auto` is bfloat16 on GPUs that compute it, float32 elsewhere."""
-    given = spec.compute.dtype
+    given = compute.dtype
     if given != "auto":
         yield given
         return
     yield "float32"
-    if spec.compute.device != "cpu":
+    if compute.device != "cpu":
         yield "bfloat16"
 
 
@@ -210,19 +216,20 @@ def _evaluation_cache_bytes(
     student: Architecture | None,
     teacher: Architecture | None,
     *,
-    most_problems: int,
+    num_benchmark_problems: Sequence[int],
     element_bytes: int,
 ) -> int | None:
     """0 where nothing is evaluated."""
-    evaluation = spec.evaluation
-    if not evaluation.benchmarks:
+    if not spec.evaluation.benchmarks:
         return 0
-    models = (student, teacher) if evaluation.evaluate_teacher else (student,)
+    models = (student, teacher) if spec.evaluation.evaluate_teacher else (student,)
     sizes = [
-        cache_bytes(
+        evaluation_cache_bytes(
             model,
-            num_sequences=_num_sequences(spec, most_problems * evaluation.samples_per_problem),
-            num_positions=spec.rollout.max_prompt_tokens + evaluation.max_response_tokens,
+            spec.evaluation,
+            num_benchmark_problems=num_benchmark_problems,
+            max_prompt_tokens=spec.rollout.max_prompt_tokens,
+            batch_size=spec.compute.rollout_batch_size,
             element_bytes=element_bytes,
         )
         for model in models

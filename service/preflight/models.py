@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.spec import ModelSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight import hub
 from service.preflight.model_files import check_weights
 from service.settings import Settings

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from service.jobs.plans import JobWork, Plan, StepWork, TimePlan, UnknownPart
 from service.jobs.results import Job
-from service.jobs.spec import JobSpec
+from service.jobs.spec import EvaluationJobSpec, JobSpec, RegradeJobSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight.adapter import adapter_parameters
 from service.preflight.architecture import Architecture, UnknownArchitecture
 from service.preflight.checks import Findings
@@ -55,31 +56,37 @@ def make_plan(spec: JobSpec, findings: Findings, *, rate: MeasuredRate | None) -
         ),
         step=step,
         job=job,
-        time=_time(step, job, rate=rate),
+        time=time_plan(step, job, rate=rate),
         unknown=tuple(_unknown_parts(findings, job, rate=rate)),
     )
 
 
-def is_comparable(spec: JobSpec, job: Job) -> bool:
+def is_comparable(spec: JobSpec | EvaluationJobSpec, job: Job) -> bool:
     """Whether the job's rate says how fast the spec will run: finished at one go, on the same kind."""
+    other = job.spec
     return (
-        job.attempt == 1
+        not isinstance(other, RegradeJobSpec)
+        and job.attempt == 1
         and job.started_at is not None
         and job.finished_at is not None
-        and (job.spec.student, job.spec.teacher) == (spec.student, spec.teacher)
-        and (job.spec.compute.device, job.spec.compute.dtype)
-        == (spec.compute.device, spec.compute.dtype)
+        and _models(other) == _models(spec)
+        and (other.compute.device, other.compute.dtype) == (spec.compute.device, spec.compute.dtype)
     )
 
 
-def measured_rate(job: Job, findings: Findings) -> MeasuredRate | None:
-    """The plan's FLOPs of a finished job over the seconds that it took, loading included.
+def _models(spec: JobSpec | EvaluationJobSpec) -> tuple[ModelSpec, ...]:
+    """Of two kinds of job they are never as many."""
+    return (spec.model,) if isinstance(spec, EvaluationJobSpec) else (spec.student, spec.teacher)
+
+
+def measured_rate(job: Job, plan: Plan) -> MeasuredRate | None:
+    """The FLOPs of a finished job's own plan over the seconds that it took, loading included.
 
     A plan made with it shares the plan's own errors: shorter responses than the limit, slow decoding.
     """
     assert job.started_at is not None
     assert job.finished_at is not None
-    flops = make_plan(job.spec, findings, rate=None).job.total.flops
+    flops = None if plan.job is None else plan.job.total.flops
     seconds = (job.finished_at - job.started_at).total_seconds()
     if flops is None or seconds <= 0:
         return None
@@ -98,10 +105,12 @@ def _num_trained_parameters(spec: JobSpec, student: Architecture | None) -> int 
     return student.parameter_counts().total
 
 
-def _time(step: StepWork, job: JobWork, *, rate: MeasuredRate | None) -> TimePlan | None:
+def time_plan(step: StepWork | None, job: JobWork, *, rate: MeasuredRate | None) -> TimePlan | None:
+    """None where the FLOPs or the rate are not known; no step where nothing is trained."""
+    step_flops = 0 if step is None else step.total.flops
     if (
         rate is None
-        or step.total.flops is None
+        or step_flops is None
         or job.training.flops is None
         or job.evaluation.flops is None
     ):
@@ -109,7 +118,7 @@ def _time(step: StepWork, job: JobWork, *, rate: MeasuredRate | None) -> TimePla
     training_seconds = job.training.flops / rate.flops_per_second
     evaluation_seconds = job.evaluation.flops / rate.flops_per_second
     return TimePlan(
-        seconds_per_step=step.total.flops / rate.flops_per_second,
+        seconds_per_step=step_flops / rate.flops_per_second,
         training_seconds=training_seconds,
         evaluation_seconds=evaluation_seconds,
         total_seconds=training_seconds + evaluation_seconds,
@@ -118,13 +127,19 @@ def _time(step: StepWork, job: JobWork, *, rate: MeasuredRate | None) -> TimePla
     )
 
 
+def reasons_for_no_time(job: JobWork, *, rate: MeasuredRate | None) -> list[UnknownPart]:
+    """Why `time_plan` gives None; empty where it does not."""
+    if job.total.flops is None:
+        return [UnknownPart(part="time", reason="the FLOPs are not known")]
+    if rate is None:
+        return [UnknownPart(part="time", reason=HOW_TO_MEASURE)]
+    return []
+
+
 def _unknown_parts(
     findings: Findings, job: JobWork, *, rate: MeasuredRate | None
 ) -> Iterator[UnknownPart]:
     for part, facts in (("student", findings.student), ("teacher", findings.teacher)):
         if isinstance(facts.architecture, UnknownArchitecture):
             yield UnknownPart(part=part, reason=facts.architecture.reason)
-    if job.total.flops is None:
-        yield UnknownPart(part="time", reason="the FLOPs are not known")
-    elif rate is None:
-        yield UnknownPart(part="time", reason=HOW_TO_MEASURE)
+    yield from reasons_for_no_time(job, rate=rate)

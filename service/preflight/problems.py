@@ -1,28 +1,45 @@
-"""Problem sets: generated, read from a JSONL file, or given inline; every one checked the same way."""
+"""Problem sets: generated, published, read from a JSONL file, or given inline; every one checked."""
 
-import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.arithmetic import arithmetic_problems
-from service.jobs.spec import ArithmeticSource, FileSource, Problem, ProblemSource
+from service.jobs.evaluation_spec import BenchmarkSpec
+from service.jobs.problem_sources import (
+    PUBLISHED_BENCHMARKS,
+    ArithmeticSource,
+    FileSource,
+    InlineSource,
+    Problem,
+    ProblemSource,
+    PublishedSet,
+    PublishedSource,
+)
+from service.preflight.answers import ALLOWED_ANSWER, answer_fault
+from service.preflight.problem_rows import (
+    PlacedProblem,
+    Row,
+    invalid_row,
+    make_problem,
+    mid_sentence,
+    read_json_rows,
+)
+from service.preflight.published import load_published, match_problems
+from service.settings import Settings
 
 
 def load_problems(
-    source: ProblemSource, *, dataset_root: Path, split: str, field: str, graded: bool
+    source: ProblemSource, *, settings: Settings, split: str, field: str, graded: bool
 ) -> tuple[Problem, ...]:
     """Problems in the source's order, at least one, ids unique.
 
     split: `training` or `held-out`; separates the streams of an arithmetic source.
     field: the part of the spec that holds the source, for messages.
     graded: answers are needed, and in a file ids too.
-    Raises DATASET_NOT_FOUND, DATASET_OUTSIDE_ROOT, DATASET_INVALID (a file's line is named) or, where
-    problems to train on are missing, PROMPTS_EMPTY.
+    Raises DATASET_NOT_FOUND, DATASET_OUTSIDE_ROOT, DATASET_INVALID (a file's line is named),
+    HUB_UNAVAILABLE or, where problems to train on are missing, PROMPTS_EMPTY.
     """
     if isinstance(source, ArithmeticSource):
         check_arithmetic_size(source, field=field)
@@ -30,20 +47,45 @@ def load_problems(
         if len(problems) < source.num_problems:
             raise _too_few_distinct(source, len(problems), field=field)
         return problems
-    if isinstance(source, FileSource):
-        problems = _read_file(source, dataset_root=dataset_root, field=field, graded=graded)
+    placed = _placed_problems(source, settings=settings, field=field, graded=graded)
+    return tuple(one.problem for one in placed)
+
+
+def load_benchmark(
+    benchmark: BenchmarkSpec, *, settings: Settings, field: str
+) -> tuple[Problem, ...]:
+    """The benchmark's problems, graded; `field` is the part of the spec that holds their source.
+
+    Under the name of a published benchmark these are the published problems, in their order and under
+    their ids. Raises as `load_problems` does.
+    """
+    check_benchmark_name(benchmark, field=field)
+    source = benchmark.problems
+    if benchmark.name not in PUBLISHED_BENCHMARKS or isinstance(source, PublishedSource):
+        return load_problems(source, settings=settings, split="held-out", field=field, graded=True)
+    assert not isinstance(source, ArithmeticSource)
+    placed = _placed_problems(source, settings=settings, field=field, graded=True)
+    given = source.path if isinstance(source, FileSource) else "problems"
+    return match_problems(placed, name=PublishedSet(benchmark.name), given=given, field=field)
+
+
+def check_benchmark_name(benchmark: BenchmarkSpec, *, field: str) -> None:
+    """Raises DATASET_INVALID for a source that cannot be what the published name says."""
+    name, source = benchmark.name, benchmark.problems
+    if name not in PUBLISHED_BENCHMARKS:
+        return
+    if isinstance(source, PublishedSource) and source.name != name:
+        given = f"the published set '{source.name}'"
+    elif isinstance(source, ArithmeticSource):
+        given = "chained arithmetic"
     else:
-        problems = source.problems
-    if not problems:
-        raise DriftgateError(
-            ErrorCode.DATASET_INVALID if graded else ErrorCode.PROMPTS_EMPTY,
-            f"{field} has no problem. Give at least one.",
-            [Violation(field, "0 problems", "at least 1 problem")],
-        )
-    _check_ids_differ(problems, field=field)
-    if graded:
-        _check_answers(problems, field=field)
-    return problems
+        return
+    raise DriftgateError(
+        ErrorCode.DATASET_INVALID,
+        f"{field} is {given}, but under the name '{name}' only its published problems are taken. "
+        "Leave problems out, or give the benchmark another name.",
+        [Violation(field, given, f"the published problems of {name}")],
+    )
 
 
 def check_arithmetic_size(source: ArithmeticSource, *, field: str) -> None:
@@ -53,20 +95,6 @@ def check_arithmetic_size(source: ArithmeticSource, *, field: str) -> None:
     num_distinct = sum(10 * 20**num_operations for num_operations in lengths)
     if num_distinct < source.num_problems:
         raise _too_few_distinct(source, num_distinct, field=field)
-
-
-def problems_sha256(problems: Sequence[Problem]) -> str:
-    """Hex digest of the problems in order, one canonical JSON line of id, problem and answer each."""
-    digest = hashlib.sha256()
-    for problem in problems:
-        line = json.dumps(
-            {"answer": problem.answer, "id": problem.id, "problem": problem.problem},
-            ensure_ascii=False,
-            separators=(",", ":"),
-            sort_keys=True,
-        )
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _too_few_distinct(source: ArithmeticSource, num_distinct: int, *, field: str) -> DriftgateError:
@@ -79,14 +107,37 @@ def _too_few_distinct(source: ArithmeticSource, num_distinct: int, *, field: str
     )
 
 
-def _read_file(
-    source: FileSource, *, dataset_root: Path, field: str, graded: bool
-) -> tuple[Problem, ...]:
-    path = _path_below(dataset_root, source.path, field=field)
-    return tuple(
-        _parse_line(line, number=number, path=source.path, field=field, graded=graded)
-        for number, line in _numbered_lines(path)
-    )
+def _placed_problems(
+    source: FileSource | InlineSource | PublishedSource,
+    *,
+    settings: Settings,
+    field: str,
+    graded: bool,
+) -> Sequence[PlacedProblem]:
+    """Checked problems of a source that is not generated."""
+    match source:
+        case FileSource():
+            path = _path_below(settings.resolved_dataset_root(), source.path, field=field)
+            rows = read_json_rows(path, name=source.path, field=field)
+            placed = [_read_row(row, field=field, graded=graded) for row in rows]
+        case PublishedSource():
+            problems = load_published(source.name, settings=settings, field=field)
+            placed = [PlacedProblem(f"Problem {one.id!r}", one) for one in problems]
+        case InlineSource():
+            placed = [
+                PlacedProblem(f"Problem {number}", problem)
+                for number, problem in enumerate(source.problems, start=1)
+            ]
+    if not placed:
+        raise DriftgateError(
+            ErrorCode.DATASET_INVALID if graded else ErrorCode.PROMPTS_EMPTY,
+            f"{field} has no problem. Give at least one.",
+            [Violation(field, "0 problems", "at least 1 problem")],
+        )
+    _check_ids(placed, field=field)
+    if graded:
+        _check_answers(placed, field=field)
+    return placed
 
 
 def _path_below(dataset_root: Path, given: str, *, field: str) -> Path:
@@ -109,39 +160,20 @@ def _path_below(dataset_root: Path, given: str, *, field: str) -> Path:
     return path
 
 
-def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, counted from 1 as an editor does. Cut at newline bytes only: JSON
-    text may hold the other line separators of Unicode.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            stripped = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-            if stripped:
-                yield number, stripped
-
-
-def _parse_line(line: bytes, *, number: int, path: str, field: str, graded: bool) -> Problem:
+def _read_row(row: Row, *, field: str, graded: bool) -> PlacedProblem:
     """Only `id`, `problem` and `answer` are read; a set to train on may leave out the id."""
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise _bad_line(number, f"is not JSON in UTF-8 ({error})", path, field) from error
-    if not isinstance(row, dict):
-        raise _bad_line(number, "is not a JSON object", path, field)
     for key in ("problem", "id", "answer") if graded else ("problem",):
-        if row.get(key) is None or row[key] == "":
-            raise _bad_line(number, f"has no `{key}`", path, field)
-    identifier = f"line-{number}" if row.get("id") is None else row["id"]
-    try:
-        return Problem(
-            id=_text_of_integer(identifier),
-            problem=row["problem"],
-            answer=_text_of_integer(row.get("answer")),
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise _bad_line(number, f"has a wrong `{key}`: {first['msg']}", path, field) from error
+        if row.content.get(key) is None or row.content[key] == "":
+            raise invalid_row(row.place, f"has no `{key}`", field=field)
+    own_id = row.content.get("id")
+    problem = make_problem(
+        row.place,
+        field=field,
+        id=f"line-{row.number}" if own_id is None else _text_of_integer(own_id),
+        problem=row.content["problem"],
+        answer=_text_of_integer(row.content.get("answer")),
+    )
+    return PlacedProblem(row.place, problem)
 
 
 def _text_of_integer(value: object) -> object:
@@ -149,39 +181,30 @@ def _text_of_integer(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _bad_line(number: int, reason: str, path: str, field: str) -> DriftgateError:
-    return DriftgateError(
-        ErrorCode.DATASET_INVALID,
-        f"Line {number} of {path!r} ({field}) {reason}.",
-        [
-            Violation(
-                f"{field}.path",
-                f"{path}, line {number}",
-                "one JSON object a line: `problem`, and for a benchmark `id` and `answer`",
+def _check_ids(placed: Sequence[PlacedProblem], *, field: str) -> None:
+    place_of: dict[str, str] = {}
+    for one in placed:
+        problem_id = one.problem.id
+        if not problem_id.strip():
+            raise invalid_row(one.place, "has an empty `id`", field=field)
+        if problem_id in place_of:
+            raise invalid_row(
+                one.place,
+                f"has the id {problem_id!r} of {mid_sentence(place_of[problem_id])} again, but results "
+                "are kept by id",
+                field=field,
+                allowed="ids that differ",
             )
-        ],
-    )
+        place_of[problem_id] = one.place
 
 
-def _check_ids_differ(problems: Sequence[Problem], *, field: str) -> None:
-    seen: set[str] = set()
-    for problem in problems:
-        if problem.id in seen:
-            raise DriftgateError(
-                ErrorCode.DATASET_INVALID,
-                f"The id {problem.id!r} stands more than once in {field}. Results are kept by id, so "
-                "ids must differ.",
-                [Violation(field, problem.id, "ids that differ")],
-            )
-        seen.add(problem.id)
-
-
-def _check_answers(problems: Sequence[Problem], *, field: str) -> None:
-    for problem in problems:
-        if not problem.answer or not problem.answer.strip():
-            raise DriftgateError(
-                ErrorCode.DATASET_INVALID,
-                f"Problem {problem.id!r} of {field} has no answer, and without one its samples "
-                "cannot be graded.",
-                [Violation(field, f"{problem.id} without answer", "an answer for every problem")],
+def _check_answers(placed: Sequence[PlacedProblem], *, field: str) -> None:
+    for one in placed:
+        fault = answer_fault(one.problem.answer)
+        if fault is not None:
+            raise invalid_row(
+                f"{one.place} with id {one.problem.id!r}",
+                fault,
+                field=field,
+                allowed=ALLOWED_ANSWER,
             )

@@ -3,6 +3,9 @@
 The rules are the worker's, stated here because the service holds no torch; tests hold both together.
 """
 
+from collections.abc import Sequence
+
+from service.jobs.evaluation_spec import EvaluationSpec
 from service.preflight.architecture import Architecture
 
 # Of worker.training.head.
@@ -23,6 +26,30 @@ def cache_bytes(
     """Filled keys and values of all layers."""
     elements_of_position = 2 * architecture.num_layers * architecture.key_size
     return num_sequences * num_positions * elements_of_position * element_bytes
+
+
+def evaluation_cache_bytes(
+    architecture: Architecture,
+    evaluation: EvaluationSpec,
+    *,
+    num_benchmark_problems: Sequence[int],
+    max_prompt_tokens: int,
+    batch_size: int,
+    element_bytes: int,
+) -> int:
+    """Keys and values of one batch of an evaluation's plan, in which the benchmarks stand together."""
+    num_samples = sum(
+        num_problems * evaluation.samples_of(benchmark)
+        for benchmark, num_problems in zip(
+            evaluation.benchmarks, num_benchmark_problems, strict=True
+        )
+    )
+    return cache_bytes(
+        architecture,
+        num_sequences=min(batch_size, num_samples),
+        num_positions=max_prompt_tokens + evaluation.max_response_tokens,
+        element_bytes=element_bytes,
+    )
 
 
 def activation_bytes(

@@ -5,8 +5,9 @@ Prompts are encoded, and answers decoded, with the student's tokenizer alone.
 
 from collections.abc import Iterator
 
+from service.jobs.problem_sources import ArithmeticSource
 from service.jobs.results import SpecWarning
-from service.jobs.spec import ArithmeticSource, JobSpec
+from service.jobs.spec import JobSpec
 from service.preflight.model_files import ModelFacts
 
 MAX_TOKENS_NAMED = 3

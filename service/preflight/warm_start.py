@@ -2,7 +2,8 @@
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import Checkpoint, Job
-from service.jobs.spec import ModelSpec, WarmStartSpec
+from service.jobs.spec import JobSpec, WarmStartSpec
+from service.jobs.spec_fields import ModelSpec
 from service.jobs.state import TERMINAL_STATES
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -29,6 +30,12 @@ def find_warm_start(
             f"warm_start.job_id names job {job.id}, which is {job.state} and still changes its "
             "checkpoints. Wait until it has ended, or cancel it.",
             [Violation("warm_start.job_id", f"a {job.state} job", "a job that has ended")],
+        )
+    if not isinstance(job.spec, JobSpec):
+        raise _refusal(
+            "warm_start.job_id",
+            given=f"{job.id}, which trained nothing",
+            allowed="a distillation job",
         )
     if job.spec.student != student:
         raise _refusal(

@@ -1,53 +1,35 @@
 """Tokens and FLOPs of a job by phase, every prompt and response at its limit.
 
-A matrix product costs 2 FLOPs a weight and token; its backward pass twice that. Causal attention over a
-context of c positions costs 4·c FLOPs a token, layer and query element.
+A backward pass costs twice its forward pass.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from service.jobs.plans import JobWork, StepWork, Work
-from service.jobs.spec import (
+from service.jobs.loss_spec import (
     AdaptiveStrength,
     Direction,
     Granularity,
-    JobSpec,
     Normalization,
     TeacherTopKObjective,
 )
+from service.jobs.plans import JobWork, StepWork, Work
+from service.jobs.spec import JobSpec
 from service.preflight.adapter import adapter_parameters
 from service.preflight.architecture import Architecture
+from service.preflight.forward_work import (
+    Batch,
+    attention_flops,
+    evaluation_work,
+    forward,
+    share,
+    times,
+    total,
+    weight_flops,
+)
 from service.preflight.tensor_sizes import chunk_tokens
 
 # In forward passes; the weights of frozen layers have no gradient.
 FORWARD_AND_BACKWARD, FORWARD_AND_BACKWARD_FROZEN = 3, 2
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Sequences of equal length; a prompt is computed once for every `num_prompts`."""
-
-    num_prompts: int
-    num_responses: int
-    prompt_tokens: int
-    response_tokens: int
-
-    @property
-    def num_response_tokens(self) -> int:
-        return self.num_responses * self.response_tokens
-
-    @property
-    def num_tokens(self) -> int:
-        return self.num_prompts * self.prompt_tokens + self.num_response_tokens
-
-    @property
-    def num_contexts(self) -> int:
-        """Σ over the tokens of the positions that each attends to."""
-        prompt, whole = self.prompt_tokens, self.prompt_tokens + self.response_tokens
-        of_prompt = prompt * (prompt + 1) // 2
-        of_response = whole * (whole + 1) // 2 - of_prompt
-        return self.num_prompts * of_prompt + self.num_responses * of_response
 
 
 def step_work(
@@ -74,14 +56,14 @@ def step_work(
         response_tokens=rollout.max_response_tokens,
     )
     adapters = _num_adapter_parameters(spec, student)
-    scoring = _forward(scored, student, num_adapter_parameters=adapters)
+    scoring = forward(scored, student, num_adapter_parameters=adapters)
     phases = {
-        "rollout": _forward(generated, student, num_adapter_parameters=adapters),
-        "teacher_scoring": _forward(scored, teacher),
-        "student_scoring": _share(scoring, *_num_scoring_passes(spec, vocab_size)),
-        "updates": _times(_update(spec, scored, student), spec.reuse.epochs),
+        "rollout": forward(generated, student, num_adapter_parameters=adapters),
+        "teacher_scoring": forward(scored, teacher),
+        "student_scoring": share(scoring, *_num_scoring_passes(spec, vocab_size)),
+        "updates": times(_update(spec, scored, student), spec.reuse.epochs),
     }
-    return StepWork(**phases, total=_total(tuple(phases.values())))
+    return StepWork(**phases, total=total(tuple(phases.values())))
 
 
 def job_work(
@@ -92,15 +74,16 @@ def job_work(
     teacher: Architecture | None,
     num_benchmark_problems: Sequence[int],
 ) -> JobWork:
-    """All steps, and every benchmark before and after them."""
-    training = _times(step.total, spec.steps)
-    evaluations = [
-        work
-        for num_problems in num_benchmark_problems
-        for work in _evaluations(spec, num_problems, student=student, teacher=teacher)
-    ]
-    evaluation = _total(evaluations)
-    return JobWork(training=training, evaluation=evaluation, total=_total((training, evaluation)))
+    """All steps, and the benchmarks before, during and after them."""
+    training = times(step.total, spec.steps)
+    evaluation = _evaluations(spec, num_benchmark_problems, student=student, teacher=teacher)
+    return JobWork(training=training, evaluation=evaluation, total=total((training, evaluation)))
+
+
+def num_evaluations_during_training(spec: JobSpec) -> int:
+    """The last step is the final evaluation's."""
+    during = spec.evaluation.during_training
+    return 0 if during is None else (spec.steps - 1) // during.every_steps
 
 
 def needs_gate_beforehand(spec: JobSpec, vocab_size: int) -> bool:
@@ -147,15 +130,6 @@ def _num_scoring_passes(spec: JobSpec, vocab_size: int) -> tuple[int, int]:
     return num_old + num_gates, minibatches
 
 
-def _forward(batch: Batch, model: Architecture | None, *, num_adapter_parameters: int = 0) -> Work:
-    if model is None:
-        return Work(tokens=batch.num_tokens, flops=None)
-    head = 2 * batch.num_response_tokens * model.num_head_weights
-    adapters = 2 * batch.num_tokens * num_adapter_parameters
-    flops = _weight_flops(batch, model) + _attention_flops(batch, model) + head + adapters
-    return Work(tokens=batch.num_tokens, flops=flops)
-
-
 def _update(spec: JobSpec, batch: Batch, model: Architecture | None) -> Work:
     """Forward and backward over all of a step's responses, once."""
     if model is None:
@@ -168,8 +142,8 @@ def _update(spec: JobSpec, batch: Batch, model: Architecture | None) -> Work:
         head = 2 * model.num_head_weights + passes * 2 * spec.objective.k * model.hidden_size
     recomputed = 1 if spec.compute.gradient_checkpointing else 0
     flops = batch.num_response_tokens * head
-    flops += (passes + recomputed) * _weight_flops(batch, model)
-    flops += (FORWARD_AND_BACKWARD + recomputed) * _attention_flops(batch, model)
+    flops += (passes + recomputed) * weight_flops(batch, model)
+    flops += (FORWARD_AND_BACKWARD + recomputed) * attention_flops(batch, model)
     adapters = 2 * batch.num_tokens * _num_adapter_parameters(spec, model)
     flops += (FORWARD_AND_BACKWARD + recomputed) * adapters
     return Work(tokens=batch.num_tokens, flops=flops)
@@ -181,48 +155,36 @@ def _num_adapter_parameters(spec: JobSpec, student: Architecture | None) -> int:
     return adapter_parameters(student, spec.lora)
 
 
-def _weight_flops(batch: Batch, model: Architecture) -> int:
-    """Of the body, forward; the embedding is looked up, not multiplied."""
-    return 2 * model.parameter_counts().body * batch.num_tokens
-
-
-def _attention_flops(batch: Batch, model: Architecture) -> int:
-    return 4 * batch.num_contexts * model.num_layers * model.query_size
-
-
 def _evaluations(
     spec: JobSpec,
-    num_problems: int,
+    num_benchmark_problems: Sequence[int],
     *,
     student: Architecture | None,
     teacher: Architecture | None,
-) -> list[Work]:
-    batch = Batch(
-        num_prompts=num_problems,
-        num_responses=num_problems * spec.evaluation.samples_per_problem,
-        prompt_tokens=spec.rollout.max_prompt_tokens,
-        response_tokens=spec.evaluation.max_response_tokens,
-    )
-    adapters = _num_adapter_parameters(spec, student)
-    works = [_times(_forward(batch, student, num_adapter_parameters=adapters), 2)]
+) -> Work:
+    """The student twice on everything and now and then on a subset; the teacher once if asked for."""
+
+    def student_on(num_problems: Sequence[int]) -> Work:
+        return evaluation_work(
+            spec.evaluation,
+            num_problems,
+            student,
+            max_prompt_tokens=spec.rollout.max_prompt_tokens,
+            num_adapter_parameters=_num_adapter_parameters(spec, student),
+        )
+
+    works = [times(student_on(num_benchmark_problems), 2)]
+    during = spec.evaluation.during_training
+    if during is not None:
+        subset = student_on([min(each, during.max_problems) for each in num_benchmark_problems])
+        works.append(times(subset, num_evaluations_during_training(spec)))
     if spec.evaluation.evaluate_teacher:
-        works.append(_forward(batch, teacher))
-    return works
-
-
-def _total(works: Sequence[Work]) -> Work:
-    flops = [work.flops for work in works]
-    known = [one for one in flops if one is not None]
-    return Work(
-        tokens=sum(work.tokens for work in works),
-        flops=sum(known) if len(known) == len(flops) else None,
-    )
-
-
-def _times(work: Work, factor: int) -> Work:
-    return _share(work, factor, 1)
-
-
-def _share(work: Work, numerator: int, denominator: int) -> Work:
-    flops = None if work.flops is None else work.flops * numerator // denominator
-    return Work(tokens=work.tokens * numerator // denominator, flops=flops)
+        works.append(
+            evaluation_work(
+                spec.evaluation,
+                num_benchmark_problems,
+                teacher,
+                max_prompt_tokens=spec.rollout.max_prompt_tokens,
+            )
+        )
+    return total(works)

@@ -16,7 +16,7 @@ from service.jobs.catalog import Metric
 from service.jobs.presets import Preset, published_presets
 from service.jobs.results import MetricDescription
 from service.operations import build_operations
-from service.rest import jobs
+from service.rest import comparisons, jobs
 from service.rest.access import Access
 from service.rest.body_limit import BodyLimit
 from service.rest.problems import ProblemDetails, install_error_handlers
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.operations = operations
     app.include_router(jobs.router)
+    app.include_router(comparisons.router)
     _add_catalogues(app)
     _add_page(app)
     install_error_handlers(app)

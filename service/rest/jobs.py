@@ -1,10 +1,10 @@
 """/v1/jobs: each endpoint translates one call of the operations."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
-from fastapi.params import Depends
+from fastapi import APIRouter, Body, Header, Query, Response
 
+from service.jobs.comparisons import SamplePlan
 from service.jobs.plans import Plan
 from service.jobs.results import (
     DriftMap,
@@ -14,13 +14,23 @@ from service.jobs.results import (
     JobMetrics,
     JobPage,
     JobResults,
+    SamplePage,
+    VerdictChanges,
 )
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec
 from service.jobs.state import JobState
-from service.operations import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Operations
-from service.rest.problems import MEDIA_TYPE, ProblemDetails
-
-MAX_COUNT = 2**53  # beyond it JavaScript cannot count
+from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_PAGE_SIZE
+from service.rest.parameters import (
+    MAX_COUNT,
+    NOT_FOUND,
+    AfterUpdate,
+    FromApp,
+    JobId,
+    K,
+    PageToken,
+    Stage,
+    problem,
+)
 
 EXAMPLE_SPEC = {
     "name": "arithmetic, top-K with the block gate",
@@ -50,24 +60,8 @@ EXAMPLE_SPEC = {
 }
 
 
-def _problem(description: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
-
-
-def _operations(request: Request) -> Operations:
-    operations: Operations = request.app.state.operations
-    return operations
-
-
-FromApp = Annotated[Operations, Depends(_operations)]
-JobId = Annotated[str, Path(description="32 hexadecimal digits.")]
-AfterUpdate = Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only updates after this one.")]
-
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: _problem("No job has this id.")}
-
 router = APIRouter(
-    prefix="/v1/jobs", tags=["jobs"], responses={"default": _problem("Any other error.")}
+    prefix="/v1/jobs", tags=["jobs"], responses={"default": problem("Any other error.")}
 )
 
 
@@ -79,15 +73,15 @@ router = APIRouter(
     response_description="The job, queued. `Location` is its address.",
     responses={
         200: {"model": Plan, "description": "With `validate_only`: the plan. Nothing was created."},
-        400: _problem("The body is not JSON."),
-        409: _problem("The idempotency key came with another spec before."),
-        413: _problem("The body is too large."),
-        422: _problem("The spec cannot run; `violations` names each field."),
-        503: _problem("The database or the model hub does not answer."),
+        400: problem("The body is not JSON."),
+        409: problem("The idempotency key came with another spec before."),
+        413: problem("The body is too large."),
+        422: problem("The spec cannot run; `violations` names each field."),
+        503: problem("The database or the model hub does not answer."),
     },
 )
 def create_job(
-    spec: Annotated[JobSpec, Body(openapi_examples={"arithmetic": {"value": EXAMPLE_SPEC}})],
+    spec: Annotated[AnyJobSpec, Body(openapi_examples={"arithmetic": {"value": EXAMPLE_SPEC}})],
     operations: FromApp,
     response: Response,
     idempotency_key: Annotated[
@@ -112,14 +106,12 @@ def create_job(
     return job
 
 
-@router.get("", summary="List jobs, newest first", responses={400: _problem("A bad parameter.")})
+@router.get("", summary="List jobs, newest first", responses={400: problem("A bad parameter.")})
 def list_jobs(
     operations: FromApp,
     state: Annotated[list[JobState], Query(description="Keep these states; repeatable.")] = [],  # noqa: B006
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
-    page_token: Annotated[
-        str | None, Query(max_length=500, description="`next_page_token` of the page before.")
-    ] = None,
+    page_token: PageToken = None,
 ) -> JobPage:
     return operations.list_jobs(limit=page_size, page_token=page_token, states=state)
 
@@ -133,7 +125,7 @@ def get_job(job_id: JobId, operations: FromApp) -> Job:
 @router.post(
     "/{job_id}:cancel",
     summary="Cancel a job",
-    responses=NOT_FOUND | {409: _problem("The job has already succeeded or failed.")},
+    responses=NOT_FOUND | {409: problem("The job has already succeeded or failed.")},
 )
 def cancel_job(job_id: JobId, operations: FromApp) -> Job:
     """A waiting job is cancelled at once; a running one as soon as its worker hears of it.
@@ -190,6 +182,64 @@ def get_results(
 ) -> JobResults:
     """The student before and after training, their paired difference, and the teacher if asked for."""
     return operations.results(job_id, include_problems="problems" in include)
+
+
+@router.get("/{job_id}/samples", summary="The responses behind the results", responses=NOT_FOUND)
+def list_samples(
+    *,
+    job_id: JobId,
+    operations: FromApp,
+    stage: Stage = None,
+    benchmark: Annotated[str | None, Query(max_length=64)] = None,
+    problem_id: Annotated[str | None, Query(max_length=200)] = None,
+    verdict: Annotated[
+        Literal["right", "wrong", "no_answer", "grader_timeout"] | None, Query()
+    ] = None,
+    page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
+    page_token: PageToken = None,
+) -> SamplePage:
+    """How each was drawn, its text, what was extracted, its verdict and the layer that decided it."""
+    return operations.samples(
+        job_id,
+        limit=page_size,
+        page_token=page_token,
+        stage=stage,
+        benchmark=benchmark,
+        problem_id=problem_id,
+        verdict=verdict,
+    )
+
+
+@router.get(
+    "/{job_id}/verdict-changes",
+    summary="What a regrade judged otherwise",
+    responses=NOT_FOUND | {400: problem("The job is no regrade.")},
+)
+def get_verdict_changes(job_id: JobId, operations: FromApp) -> VerdictChanges:
+    """Of a job of kind `regrade`: the samples whose verdict is not that of the job that it graded."""
+    return operations.verdict_changes(job_id)
+
+
+@router.get(
+    "/{job_id}/sample-plan",
+    summary="Samples that resolve a difference, and their cost",
+    responses=NOT_FOUND | {400: problem("A bad parameter, or no evaluation to plan from.")},
+)
+def get_sample_plan(
+    *,
+    job_id: JobId,
+    operations: FromApp,
+    difference: Annotated[
+        float, Query(gt=0, lt=1, description="Of the mean pass@k between two jobs like this one.")
+    ],
+    power: Annotated[float, Query(ge=0.5, lt=1)] = DEFAULT_POWER,
+    k: K = DEFAULT_K,
+    stage: Stage = None,
+) -> SamplePlan:
+    """From the job's own samples: how hard the problems are, and how long the responses."""
+    return operations.plan_more_samples(
+        job_id, difference=difference, power=power, k=k, stage=stage
+    )
 
 
 @router.get("/{job_id}/checkpoints", summary="Saved students, newest first", responses=NOT_FOUND)

@@ -16,7 +16,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.plans import Plan
 from service.jobs.results import Job
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec
 from service.jobs.state import JobState
 from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
 
@@ -41,7 +41,7 @@ def spec_data(message: spec_pb2.JobSpec) -> dict[str, object]:
     return data
 
 
-def spec_message(spec: JobSpec) -> spec_pb2.JobSpec:
+def spec_message(spec: AnyJobSpec) -> spec_pb2.JobSpec:
     """The spec with every field set, defaults included."""
     message = spec_pb2.JobSpec()
     fill_message(message, spec.model_dump())

@@ -1,7 +1,5 @@
 """Rows of jobs become what clients read, and list positions become opaque page tokens."""
 
-import base64
-import json
 import secrets
 import time
 from datetime import UTC, datetime
@@ -10,9 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.parsing import ANY_JOB_SPEC
 from service.jobs.results import Failure, Job, JobEvent, Progress, SpecWarning
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec, JobSpec
 from service.jobs.state import JobPhase, JobState
+from service.storage.page_tokens import foreign_token, page_token, place_of_token
 from service.storage.tables import JobEventRow, JobRow
 
 
@@ -44,7 +44,7 @@ def job_row(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
 
 
 def job_view(row: JobRow) -> Job:
-    spec = JobSpec.model_validate(row.spec)
+    spec = stored_spec(row)
     return Job(
         id=row.id,
         name=row.name,
@@ -52,9 +52,11 @@ def job_view(row: JobRow) -> Job:
         phase=JobPhase(row.phase) if row.phase else None,
         progress=Progress(
             step=row.step,
-            total_steps=spec.steps,
+            total_steps=spec.steps if isinstance(spec, JobSpec) else 0,
             update=row.update_index,
-            total_updates=spec.steps * updates_per_step(spec),
+            total_updates=spec.num_updates if isinstance(spec, JobSpec) else 0,
+            evaluated_samples=row.evaluated_samples,
+            samples_to_evaluate=row.samples_to_evaluate,
         ),
         attempt=row.lease_epoch,
         cancel_requested_at=row.cancel_requested_at,
@@ -69,6 +71,10 @@ def job_view(row: JobRow) -> Job:
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def stored_spec(row: JobRow) -> AnyJobSpec:
+    return ANY_JOB_SPEC.validate_python(row.spec)
 
 
 def event_view(row: JobEventRow) -> JobEvent:
@@ -88,24 +94,19 @@ def updates_per_step(spec: JobSpec) -> int:
 
 def token_of_position(row: JobRow) -> str:
     """The position after `row` in the list of jobs."""
-    position = json.dumps([row.created_at.isoformat(), row.id])
-    return base64.urlsafe_b64encode(position.encode()).decode()
+    return page_token([row.created_at.isoformat(), row.id])
 
 
 def page_position(token: str) -> tuple[datetime, str]:
     """What `token_of_position` put in. Raises INVALID_ARGUMENT for anything else."""
+    created_at, job_id = place_of_token(token, types=(str, str))
     try:
-        created_at, job_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-        position = datetime.fromisoformat(created_at).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        job_id = None
+        position = datetime.fromisoformat(str(created_at)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise foreign_token(token) from None
     if not is_job_id(job_id):
-        raise DriftgateError(
-            ErrorCode.INVALID_ARGUMENT,
-            "page_token is not one that a list of jobs returned. Leave it out to start again.",
-            [Violation("page_token", token[:100], "next_page_token of the previous page")],
-        )
-    return position, job_id
+        raise foreign_token(token)
+    return position, str(job_id)
 
 
 def is_job_id(job_id: object) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import Job, JobEventPage, JobPage, SpecWarning
-from service.jobs.spec import SPEC_VERSION, JobSpec
+from service.jobs.spec import SPEC_VERSION, AnyJobSpec
 from service.jobs.state import HELD_STATES, JobState
 from service.storage.job_rows import (
     event_view,
@@ -33,7 +33,7 @@ class JobStore(LeaseStore):
 
     def create(
         self,
-        spec: JobSpec,
+        spec: AnyJobSpec,
         *,
         warnings: Sequence[SpecWarning],
         queue: str,
@@ -160,7 +160,7 @@ class JobStore(LeaseStore):
 
 def _insert(
     session: Session,
-    spec: JobSpec,
+    spec: AnyJobSpec,
     *,
     warnings: Sequence[SpecWarning],
     queue: str,
@@ -178,6 +178,8 @@ def _insert(
         last_event_seq=1,
         step=0,
         update_index=0,
+        evaluated_samples=0,
+        samples_to_evaluate=0,
         lease_epoch=0,
         attempts_without_progress=0,
         created_at=now,
@@ -189,7 +191,9 @@ def _insert(
     return row
 
 
-def _insert_key(session: Session, key: str, spec: JobSpec, *, job_id: str, now: datetime) -> None:
+def _insert_key(
+    session: Session, key: str, spec: AnyJobSpec, *, job_id: str, now: datetime
+) -> None:
     session.execute(
         insert(IdempotencyKeyRow).values(
             key=key, request_sha256=_request_sha256(spec), job_id=job_id, created_at=now
@@ -197,7 +201,7 @@ def _insert_key(session: Session, key: str, spec: JobSpec, *, job_id: str, now: 
     )
 
 
-def _job_of_key(session: Session, key: str, spec: JobSpec) -> Job | None:
+def _job_of_key(session: Session, key: str, spec: AnyJobSpec) -> Job | None:
     known = session.get(IdempotencyKeyRow, key)
     if known is None:
         return None
@@ -211,7 +215,7 @@ def _job_of_key(session: Session, key: str, spec: JobSpec) -> Job | None:
     return job_view(job_row(session, known.job_id))
 
 
-def _request_sha256(spec: JobSpec) -> str:
+def _request_sha256(spec: AnyJobSpec) -> str:
     """Of the spec with all defaults filled in, so that two ways to write one spec are equal."""
     canonical = json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

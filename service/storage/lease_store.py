@@ -8,10 +8,10 @@ from sqlalchemy import insert, select, update
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import AttemptEvent
 from service.jobs.results import Failure
-from service.jobs.spec import JobSpec
+from service.jobs.spec import AnyJobSpec
 from service.jobs.state import HELD_STATES, JobPhase, JobState
 from service.storage.attempt_ends import end_without_answer
-from service.storage.job_rows import job_row
+from service.storage.job_rows import job_row, stored_spec
 from service.storage.sessions import Database
 from service.storage.state_moves import (
     Lease,
@@ -33,7 +33,7 @@ class Claim:
     """A job that this worker now holds."""
 
     lease: Lease
-    spec: JobSpec
+    spec: AnyJobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class LeaseStore:
                     job_id=lease.job_id, epoch=lease.epoch, owner=owner, started_at=now
                 )
             )
-            return Claim(lease=lease, spec=JobSpec.model_validate(row.spec))
+            return Claim(lease=lease, spec=stored_spec(row))
 
     def heartbeat(self, lease: Lease, *, lease_s: float) -> Orders:
         """Renew the lease, counted from now. Raises LEASE_LOST where another attempt has the job.

@@ -6,24 +6,31 @@ anew, so the rows of earlier attempts after u are superseded: they stay, and no 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import delete, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from service.jobs.records import BlockDrift, CheckpointRecord, EvaluationRecord, UpdateRecord
+from service.jobs.records import (
+    BlockDrift,
+    CheckpointRecord,
+    EvaluationRecord,
+    PromptOverlapRecord,
+    UpdateRecord,
+)
 from service.jobs.results import Checkpoint, DriftMap, JobCheckpoints, JobMetrics, JobResults
 from service.jobs.spec import JobSpec
-from service.storage.job_rows import job_row, updates_per_step
+from service.storage.evaluation_reads import read_results
+from service.storage.job_rows import job_row, stored_spec, updates_per_step
+from service.storage.new_rows import insert_new
 from service.storage.result_reads import (
     effective_checkpoints,
     effective_evaluations,
     read_drift_map,
     read_metrics,
-    read_results,
 )
-from service.storage.sessions import Database
+from service.storage.sample_store import SampleStore, update_index_of
 from service.storage.state_moves import (
     Lease,
     change_under_fence,
@@ -36,16 +43,13 @@ from service.storage.tables import (
     CheckpointRow,
     EvaluationProblemRow,
     EvaluationRow,
-    Table,
+    PromptOverlapRow,
     UpdateMetricsRow,
 )
 
 
-class ResultStore:
+class ResultStore(SampleStore):
     """Every method is one transaction. Writes raise LEASE_LOST and are idempotent."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def append_updates(self, lease: Lease, records: Sequence[UpdateRecord]) -> None:
         """Keep the updates, oldest first, and move the job's progress to the last of them."""
@@ -72,7 +76,7 @@ class ResultStore:
                 }
                 for record in records
             ]
-            _insert_new(session, UpdateMetricsRow, rows)
+            insert_new(session, UpdateMetricsRow, rows)
 
     def resume_from(self, lease: Lease, *, update: int) -> None:
         """Note that this attempt trains on from `update`; later rows of earlier attempts fall."""
@@ -102,20 +106,23 @@ class ResultStore:
                 "benchmark": record.benchmark,
             }
             values = {
-                # Training again from before it supersedes a final evaluation, and no other.
-                "update_index": row.update_index if record.stage == "final" else 0,
+                "update_index": update_index_of(record.stage, trained=row.update_index),
                 "problems_sha256": record.problems_sha256,
                 "samples_per_problem": record.samples_per_problem,
                 "k": list(record.k),
+                "profile": record.profile,
                 "temperature": record.temperature,
                 "top_p": record.top_p,
+                "top_k": record.top_k,
                 "max_response_tokens": record.max_response_tokens,
+                "sampling_sha256": record.sampling_sha256,
+                "grader": record.grader,
                 "seed": record.seed,
                 "num_response_tokens": record.num_response_tokens,
                 "seconds": record.seconds,
                 "created_at": now,
             }
-            if _insert_new(session, EvaluationRow, [key | values]) == 0:
+            if insert_new(session, EvaluationRow, [key | values]) == 0:
                 return
             session.execute(insert(EvaluationProblemRow), _problem_rows(key, record))
             record_event(
@@ -125,7 +132,16 @@ class ResultStore:
                 event_type="evaluation_recorded",
                 message=f"Evaluated {record.stage} on {record.benchmark}: "
                 f"{len(record.problems)} problems, {record.samples_per_problem} samples each.",
+                evaluated_samples=0,
+                samples_to_evaluate=0,
             )
+
+    def record_overlap(self, lease: Lease, record: PromptOverlapRecord) -> None:
+        """What the prompts to train on share with one benchmark."""
+        with self._database.transaction() as session:
+            hold_fence(session, lease)
+            key = {"job_id": lease.job_id, "epoch": lease.epoch}
+            insert_new(session, PromptOverlapRow, [key | asdict(record)])
 
     def record_checkpoint(self, lease: Lease, record: CheckpointRecord) -> None:
         """The commit point of a checkpoint: from here on the job can resume from it."""
@@ -143,7 +159,7 @@ class ResultStore:
                 "final": record.final,
                 "created_at": now,
             }
-            if _insert_new(session, CheckpointRow, [row]) == 0:
+            if insert_new(session, CheckpointRow, [row]) == 0:
                 return
             _set_on_attempt(session, lease, newest_checkpoint_update=record.update)
             record_event(
@@ -185,11 +201,11 @@ class ResultStore:
     def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
         """One row per update, evenly thinned to `max_rows` from first to last. Raises JOB_NOT_FOUND."""
         with self._database.read() as session:
-            spec = JobSpec.model_validate(job_row(session, job_id).spec)
+            spec = stored_spec(job_row(session, job_id))
             return read_drift_map(
                 session,
                 job_id,
-                block_size=spec.drift_map_block_size,
+                block_size=spec.drift_map_block_size if isinstance(spec, JobSpec) else 1,
                 after_update=after_update,
                 max_rows=max_rows,
             )
@@ -223,11 +239,7 @@ def _problem_rows(key: Mapping[str, Any], record: EvaluationRecord) -> list[dict
         {
             **key,
             "position": position,
-            "problem_id": problem.problem_id,
-            "n": problem.n,
-            "c": problem.c,
-            "num_no_answer": problem.num_no_answer,
-            "num_truncated": problem.num_truncated,
+            **asdict(problem),
         }
         for position, problem in enumerate(record.problems)
     ]
@@ -239,12 +251,3 @@ def _set_on_attempt(session: Session, lease: Lease, **values: int) -> None:
         .where(AttemptRow.job_id == lease.job_id, AttemptRow.epoch == lease.epoch)
         .values(**values)
     )
-
-
-def _insert_new(session: Session, table: type[Table], rows: Sequence[dict[str, Any]]) -> int:
-    """Insert the rows whose keys are not there yet; how many those are."""
-    on_postgres = session.get_bind().dialect.name == "postgresql"
-    dialect_insert = postgresql.insert if on_postgres else sqlite.insert
-    statement = dialect_insert(table).on_conflict_do_nothing()
-    key = table.__mapper__.primary_key[0]
-    return len(session.execute(statement.returning(key), list(rows)).all())

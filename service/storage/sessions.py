@@ -70,8 +70,8 @@ class Database:
         self._engine.dispose()
 
 
-def migrate(database_url: str) -> None:
-    """Bring the schema to the newest revision. Safe to call from several processes at once."""
+def migrate(database_url: str, *, revision: str = "head") -> None:
+    """Bring the schema up to a revision, the newest by default. Safe in several processes at once."""
     engine = _create_engine(make_url(database_url))
     try:
         writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
@@ -80,7 +80,7 @@ def migrate(database_url: str) -> None:
             config = Config()
             config.set_main_option("script_location", str(migrations_folder()))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     finally:
         engine.dispose()
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -76,6 +77,8 @@ class JobRow(Table):
     last_event_seq: Mapped[int]
     step: Mapped[int]
     update_index: Mapped[int]
+    evaluated_samples: Mapped[int]
+    samples_to_evaluate: Mapped[int]
     lease_epoch: Mapped[int]
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None]
@@ -160,9 +163,13 @@ class EvaluationRow(Table):
     problems_sha256: Mapped[str] = mapped_column(String(64))
     samples_per_problem: Mapped[int]
     k: Mapped[Any] = mapped_column(JSON)
+    profile: Mapped[str] = mapped_column(String(32))
     temperature: Mapped[float]
     top_p: Mapped[float]
+    top_k: Mapped[int | None]
     max_response_tokens: Mapped[int]
+    sampling_sha256: Mapped[str] = mapped_column(String(64))
+    grader: Mapped[str] = mapped_column(String(200))
     seed: Mapped[int]
     num_response_tokens: Mapped[int]
     seconds: Mapped[float]
@@ -192,10 +199,64 @@ class EvaluationProblemRow(Table):
     benchmark: Mapped[str] = mapped_column(String(64), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     problem_id: Mapped[str] = mapped_column(String(200))
+    problem_sha256: Mapped[str] = mapped_column(String(64))
     n: Mapped[int]
     c: Mapped[int]
     num_no_answer: Mapped[int]
     num_truncated: Mapped[int]
+    num_grader_timeouts: Mapped[int]
+    num_loops: Mapped[int]
+
+
+class EvaluationSampleRow(Table):
+    """One response of an evaluation, written with its batch, before the evaluation's own row.
+
+    `text` is compressed (zlib, UTF-8); null where the response is another job's.
+    """
+
+    __tablename__ = "evaluation_samples"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(16), primary_key=True)
+    benchmark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sample_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    update_index: Mapped[int]
+    problem_id: Mapped[str] = mapped_column(String(200))
+    problem_sha256: Mapped[str] = mapped_column(String(64))
+    seed: Mapped[int]
+    prompt_tokens: Mapped[int]
+    response_tokens: Mapped[int]
+    finish_reason: Mapped[str] = mapped_column(String(16))
+    is_loop: Mapped[bool]
+    verdict: Mapped[str] = mapped_column(String(16))
+    layer: Mapped[str] = mapped_column(String(16))
+    extracted: Mapped[str | None] = mapped_column(Text)
+    answer_key: Mapped[str | None] = mapped_column(String(200))
+    sampling_ms: Mapped[float]
+    grading_ms: Mapped[float]
+    text: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class PromptOverlapRow(Table):
+    """How many prompts to train on share 13 words in a row with a benchmark, as an attempt found it."""
+
+    __tablename__ = "prompt_overlaps"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    benchmark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    num_prompts: Mapped[int]
+    num_overlapping: Mapped[int]
+    num_dropped: Mapped[int]
+    examples: Mapped[Any] = mapped_column(JSON)
 
 
 class CheckpointRow(Table):

@@ -4,11 +4,13 @@ import threading
 import httpx
 import pytest
 import uvicorn
+from pydantic import ValidationError
 
 from service.client import Client
 from service.demo.jobs import demo_specs
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.results import JobPage, Progress
+from service.jobs.comparisons import Comparison
+from service.jobs.results import JobPage, Progress, SamplePage, SamplingInForce, VerdictChanges
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
 from service.rest.app import create_app
@@ -64,6 +66,32 @@ def test_reads_ask_for_what_was_wanted_and_a_job_id_cannot_leave_its_place():
     assert metrics.params["after_update"] == "4"
     assert problems.params["include"] == "problems"
     assert cancel.raw_path == b"/prefix/v1/jobs/..%2Fother%3Fx:cancel"
+
+
+def test_samples_comparisons_and_plans_are_asked_for_with_their_parameters():
+    sampling = SamplingInForce(
+        profile="policy", temperature=1.0, top_p=1.0, top_k=None, max_response_tokens=9
+    )
+    page = SamplePage(job_id="1", sampling=sampling, samples=(), next_page_token=None)
+    comparison = Comparison(
+        k=4, reference_job_id="1", jobs=(), pairs=(), spec_differences=(), note=""
+    )
+    changes = VerdictChanges(
+        job_id="1", regraded_job_id="2", num_samples=0, num_changed=0, changes=()
+    )
+    service = ScriptedService((200, page), (200, comparison), (200, changes), (200, page))
+    with service.client() as client:
+        assert client.samples("1", stage="final", verdict="wrong", page_size=5) == page
+        assert client.compare(["1", "2"], k=4) == comparison
+        assert client.verdict_changes("1") == changes
+        with pytest.raises(ValidationError):
+            client.sample_plan("1", difference=0.02, power=0.9)
+    samples, compared, changed, planned = (request.url for request in service.requests)
+    assert dict(samples.params) == {"stage": "final", "verdict": "wrong", "page_size": "5"}
+    assert compared.path == "/prefix/v1/comparisons"
+    assert (compared.params.get_list("job_id"), compared.params["k"]) == (["1", "2"], "4")
+    assert changed.path == "/prefix/v1/jobs/1/verdict-changes"
+    assert dict(planned.params) == {"difference": "0.02", "power": "0.9"}
 
 
 def test_a_list_is_one_page_of_the_states_asked_for():

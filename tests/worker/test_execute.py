@@ -1,86 +1,18 @@
 import os
 import shutil
 import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from service.errors import ErrorCode
-from service.jobs.catalog import Metric
 from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
-from service.storage.job_store import JobStore
-from service.storage.result_store import ResultStore
-from service.storage.sessions import Database
 from tests.processes import pids_of
+from tests.worker.bench import Bench
 from tests.worker.small_jobs import small_job
-from worker.supervisor import Supervisor
-
-SECONDS = (Metric.ROLLOUT_SECONDS, Metric.SCORE_SECONDS, Metric.UPDATE_SECONDS)
-MEASURED_ON_THE_MACHINE = {*SECONDS, Metric.PEAK_MEMORY_BYTES}
-
-
-class Bench:
-    """A real database and real children, supervised in this process."""
-
-    def __init__(self, database_url: str, artifact_root: Path) -> None:
-        self.database_url = database_url
-        database = Database(database_url)
-        self.jobs = JobStore(database)
-        self.results = ResultStore(database)
-        self.drain = threading.Event()
-        self.supervisor = Supervisor(
-            job_store=self.jobs,
-            artifact_root=artifact_root,
-            lease_s=30.0,
-            heartbeat_s=0.2,
-            stop_grace_s=30.0,
-            max_attempts_without_progress=3,
-            threads_per_job=1,
-            drain=self.drain,
-        )
-
-    def submit(self, spec: JobSpec) -> str:
-        return self.jobs.create(spec, warnings=(), queue="default").id
-
-    def start_attempt(self) -> threading.Thread:
-        claim = self.jobs.claim(queue="default", owner="test", lease_s=30)
-        assert claim is not None
-        thread = threading.Thread(target=self.supervisor.supervise, args=[claim])
-        thread.start()
-        return thread
-
-    def run_attempt(self, job_id: str) -> Job:
-        self.start_attempt().join()
-        return self.jobs.get(job_id)
-
-    def run(self, spec: JobSpec) -> Job:
-        return self.run_attempt(self.submit(spec))
-
-    def saved_steps(self, job_id: str) -> list[int]:
-        return [checkpoint.step for checkpoint in self.results.latest_checkpoints(job_id)]
-
-    def num_saved(self, job_id: str) -> int:
-        """Checkpoints that were ever committed, the removed ones included."""
-        events = self.jobs.events(job_id).events
-        return [event.type for event in events].count("checkpoint_saved")
-
-    def final_weights(self, job_id: str) -> bytes:
-        newest = self.results.latest_checkpoints(job_id)[0]
-        assert newest.final
-        return (Path(newest.uri) / "model.safetensors").read_bytes()
-
-    def computed_metrics(self, job_id: str) -> dict[str, tuple[float | None, ...]]:
-        metrics = self.results.metrics(job_id)
-        columns = {"update": metrics.update, "step": metrics.step} | metrics.columns
-        return {name: columns[name] for name in columns if name not in MEASURED_ON_THE_MACHINE}
-
-    def outcomes(self, job_id: str) -> list[tuple[object, ...]]:
-        evaluations = self.results.results(job_id, include_problems=True).evaluations
-        return sorted((e.stage, e.num_response_tokens, e.problems) for e in evaluations)
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from service.errors import ErrorCode
+from service.jobs.problem_sources import ArithmeticSource, PromptsSpec
 from service.jobs.results import Job
-from service.jobs.spec import ArithmeticSource, JobSpec, ModelSpec, PromptsSpec
+from service.jobs.spec import JobSpec
+from service.jobs.spec_fields import ModelSpec
 from service.jobs.state import JobState
 from service.storage.job_store import Claim, JobStore, Lease
 from service.storage.sessions import Database

@@ -15,11 +15,14 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """The distribution to sample from: softmax(logits / temperature), cut to the top-p nucleus."""
+    """The distribution to sample from: softmax(logits / temperature), cut to its `top_k` most likely
+    tokens (None: all), renormalised, and cut to the top-p nucleus of these.
+    """
 
     temperature: float
     top_p: float
     max_response_tokens: int
+    top_k: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Problems become the token ids that a model is asked with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.spec import ArithmeticSource, Problem, ProblemSource, PromptFormat
+from service.jobs.problem_sources import ArithmeticSource, Problem, ProblemSource, PromptFormat
 
 
 class Tokenizer(Protocol):
@@ -34,11 +34,16 @@ def encode_prompts(
     tokenizer: Tokenizer,
     max_prompt_tokens: int,
     field: str,
+    enable_thinking: bool | None = None,
 ) -> tuple[Prompt, ...]:
-    """Prompts in the order of the problems. Raises PROMPT_TOO_LONG naming `field` and the problem."""
+    """Prompts in the order of the problems. Raises PROMPT_TOO_LONG naming `field` and the problem.
+
+    enable_thinking: for the chat templates that know it (Qwen3's); None leaves it to the template.
+    """
+    template_settings = {} if enable_thinking is None else {"enable_thinking": enable_thinking}
     prompts = []
     for problem in problems:
-        token_ids = _encode(problem, source, prompt_format, tokenizer)
+        token_ids = _encode(problem, source, prompt_format, tokenizer, template_settings)
         if len(token_ids) > max_prompt_tokens:
             raise DriftgateError(
                 ErrorCode.PROMPT_TOO_LONG,
@@ -51,7 +56,11 @@ def encode_prompts(
 
 
 def _encode(
-    problem: Problem, source: ProblemSource, prompt_format: PromptFormat, tokenizer: Tokenizer
+    problem: Problem,
+    source: ProblemSource,
+    prompt_format: PromptFormat,
+    tokenizer: Tokenizer,
+    template_settings: Mapping[str, bool],
 ) -> tuple[int, ...]:
     if isinstance(source, ArithmeticSource):
         return tuple(tokenizer.encode(problem.problem))
@@ -64,6 +73,7 @@ def _encode(
             add_generation_prompt=True,
             tokenize=True,
             return_dict=False,
+            **template_settings,
         )
         return tuple(rendered)
     return tuple(tokenizer.encode(text))

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from worker.rollouts.engine import SamplingParams
 
-# Legend: B sequences, T tokens, V vocabulary.
+# Legend: B sequences, T tokens, V vocabulary, K tokens that are kept.
 
 
 def uniforms(seeds: list[int], num_tokens: int) -> Tensor:
@@ -17,16 +17,24 @@ def uniforms(seeds: list[int], num_tokens: int) -> Tensor:
 
 
 def sample_tokens(logits_BV: Tensor, uniforms_B: Tensor, *, sampling: SamplingParams) -> Tensor:
-    """Token ids [B] at the quantiles `uniforms_B` of softmax(logits / T) cut to its top-p nucleus."""
+    """Token ids [B] at the quantiles `uniforms_B` of softmax(logits / T), cut as `sampling` says."""
     probs_BV = torch.softmax(logits_BV.float() / sampling.temperature, dim=-1)
-    if sampling.top_p == 1.0:
+    if sampling.top_p == 1.0 and sampling.top_k is None:
         return _at_quantile(probs_BV, uniforms_B)
-    sorted_BV, order_BV = probs_BV.sort(dim=-1, descending=True)
-    # The nucleus is the fewest most likely tokens that together reach top_p.
-    mass_before_BV = sorted_BV.cumsum(dim=-1) - sorted_BV
-    nucleus_BV = sorted_BV.masked_fill(mass_before_BV >= sampling.top_p, 0.0)
-    rank_B = _at_quantile(nucleus_BV, uniforms_B)
-    return order_BV.gather(1, rank_B[:, None])[:, 0]
+    sorted_BK, order_BK = _most_likely(probs_BV, sampling.top_k)
+    # The nucleus is the fewest most likely tokens that together reach top_p of what is kept.
+    mass_before_BK = sorted_BK.cumsum(dim=-1) - sorted_BK
+    kept_mass_B1 = sorted_BK.sum(dim=-1, keepdim=True)
+    nucleus_BK = sorted_BK.masked_fill(mass_before_BK >= sampling.top_p * kept_mass_B1, 0.0)
+    rank_B = _at_quantile(nucleus_BK, uniforms_B)
+    return order_BK.gather(1, rank_B[:, None])[:, 0]
+
+
+def _most_likely(probs_BV: Tensor, top_k: int | None) -> tuple[Tensor, Tensor]:
+    """Probabilities and ids [B, K], falling; all of the vocabulary without `top_k`."""
+    if top_k is None or top_k >= probs_BV.shape[-1]:
+        return probs_BV.sort(dim=-1, descending=True)
+    return probs_BV.topk(top_k, dim=-1)
 
 
 def _at_quantile(weights_BV: Tensor, uniforms_B: Tensor) -> Tensor:

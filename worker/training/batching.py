@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from service.jobs.spec import GateSpec
+from service.jobs.loss_spec import GateSpec
 from worker.rollouts.engine import Response
 from worker.training.gate import Units
 from worker.training.units import fixed_blocks, unit_of_each_token

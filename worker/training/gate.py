@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from service.jobs.spec import (
+from service.jobs.loss_spec import (
     AdaptiveStrength,
     Aggregation,
     Direction,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from service.jobs.spec import Advantage, SampledTokenObjective
+from service.jobs.loss_spec import Advantage, SampledTokenObjective
 
 MAX_LOG_RATIO_NATS = 20.0  # exp of more would be 0 · inf in the backward pass
 

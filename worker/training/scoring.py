@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from service.jobs.spec import JobSpec, TeacherTopKObjective
+from service.jobs.loss_spec import TeacherTopKObjective
+from service.jobs.spec import JobSpec
 from worker.training.batching import MicroBatch, Rollout, TokenRules, cut_into_micro_batches
 from worker.training.collection import deal_into_minibatches
 from worker.training.head import TeacherScores, head_weight, hidden_states, teacher_scores

@@ -96,12 +96,14 @@ class Trainer:
         self,
         *,
         on_update: Callable[[UpdateRecord], None],
+        on_step: Callable[[int], None] = lambda _step: None,
         on_checkpoint: Callable[[bool], None],
         should_stop: Callable[[], bool],
     ) -> bool:
         """Runs to the last step, True; or, after `should_stop`, to the end of an update, False.
 
-        `on_checkpoint(final)` is called where a step ends, when due, and before returning.
+        `on_step(step)` is called where a step ends; after it `on_checkpoint(final)`, when due and before
+        returning.
         Raises NON_FINITE_LOSS before the weights are touched.
         """
         while self.step < self._spec.steps:
@@ -110,6 +112,7 @@ class Trainer:
             if batch.is_used_up:
                 self._counters.step += 1
                 self._batch = None
+                on_step(self.step)
             is_last = self.step == self._spec.steps
             is_due = self._batch is None and self.step % self._spec.checkpoint.every_steps == 0
             is_stopping = should_stop() and not is_last

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.jobs.spec import GateSpec, Granularity
+from service.jobs.loss_spec import GateSpec, Granularity
 
 
 def unit_of_each_token(newlines: Sequence[bool], *, spec: GateSpec) -> list[int]:

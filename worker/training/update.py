@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from service.jobs.spec import (
+from service.jobs.loss_spec import (
     GateSpec,
     Granularity,
-    JobSpec,
     Normalization,
     SampledTokenObjective,
     TeacherTopKObjective,
 )
+from service.jobs.spec import JobSpec
 from worker.training.batching import MicroBatch, concatenated
 from worker.training.gate import (
     Gate,

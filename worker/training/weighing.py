@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from service.jobs.spec import GateSpec, Granularity, Normalization
+from service.jobs.loss_spec import GateSpec, Granularity, Normalization
 from worker.training.gate import Units, drift_nats, normalised, partial_gates
 from worker.training.head import whole_group_chunks
 

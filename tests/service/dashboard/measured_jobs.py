@@ -1,8 +1,9 @@
 """A small job's spec and what a worker would record of it."""
 
 from service.jobs.catalog import Metric
-from service.jobs.records import BlockDrift, EvaluationRecord, ProblemOutcome, UpdateRecord
+from service.jobs.records import BlockDrift, EvaluationRecord, UpdateRecord
 from service.jobs.spec import JobSpec
+from tests.worker_records import an_evaluation_record, an_outcome
 
 
 def job_spec(**fields: object) -> JobSpec:
@@ -43,21 +44,12 @@ def update_record(update: int, *, loss: float = 0.25, gate_std: float = 0.02) ->
     )
 
 
-def evaluation_record(stage: str, *, num_correct: tuple[int, ...]) -> EvaluationRecord:
-    return EvaluationRecord(
-        benchmark="chains",
-        stage=stage,
-        problems_sha256="0" * 64,
-        samples_per_problem=8,
-        k=(1, 8),
-        temperature=1.0,
-        top_p=0.9,
+def evaluation_record(
+    stage: str, *, num_correct: tuple[int, ...], benchmark: str = "chains"
+) -> EvaluationRecord:
+    return an_evaluation_record(
+        stage,
+        [an_outcome(f"p{index}", n=8, c=c) for index, c in enumerate(num_correct)],
+        benchmark=benchmark,
         max_response_tokens=112,
-        seed=0,
-        num_response_tokens=3200,
-        seconds=1.5,
-        problems=tuple(
-            ProblemOutcome(problem_id=f"p{index}", n=8, c=c, num_no_answer=0, num_truncated=0)
-            for index, c in enumerate(num_correct)
-        ),
     )

@@ -6,10 +6,10 @@ from service.demo.figures import FinishedJob
 from service.demo.jobs import demo_specs
 from service.jobs.results import (
     BenchmarkResult,
-    Estimate,
     Job,
     JobMetrics,
     JobResults,
+    PassEstimate,
     ProblemCount,
     Progress,
 )
@@ -51,13 +51,27 @@ def evaluation(stage, right_by_problem, *, problems_sha256="same"):
         problems_sha256=problems_sha256,
         num_problems=len(right_by_problem),
         samples_per_problem=SAMPLES,
+        profile="policy",
         temperature=1.0,
         top_p=1.0,
+        top_k=None,
         max_response_tokens=112,
+        sampling_sha256="",
+        grader="",
         seed=0,
-        pass_at={str(k): Estimate(estimate=0.1 * k, low=0.0, high=1.0) for k in (1, 8)},
+        pass_at={
+            str(k): PassEstimate(
+                estimate=0.1 * k, low=0.0, high=1.0, sampling_low=0.0, sampling_high=1.0
+            )
+            for k in (1, 8)
+        },
+        maj_at={},
+        token_budgets=(),
         fraction_no_answer=0.0,
         fraction_truncated=0.0,
+        fraction_loops=0.0,
+        fraction_grader_timeouts=0.0,
+        mean_response_tokens=50.0,
         num_response_tokens=1000,
         seconds=2.5,
         problems=tuple(
@@ -68,7 +82,14 @@ def evaluation(stage, right_by_problem, *, problems_sha256="same"):
 
 
 def results(*evaluations):
-    return JobResults(job_id="1", evaluations=evaluations, differences=(), note="")
+    return JobResults(
+        job_id="1",
+        evaluations=evaluations,
+        means=(),
+        differences=(),
+        prompt_overlaps=(),
+        note="",
+    )
 
 
 def metrics(**columns):
@@ -96,8 +117,15 @@ METRICS = metrics(
     train__num_tokens=(100.0, 100.0, 200.0, 200.0),
     train__update_seconds=(0.5, 0.5, 0.5, 0.5),
 )
-BEFORE = {"p": 0, "q": 4}
-UNGATED, GATED = {"p": 2, "q": 4}, {"p": 4, "q": 8}
+
+
+def of_twenty(p, q):
+    """Ten problems like p and ten like q, in turn."""
+    return {f"{name}{i}": right for i in range(10) for name, right in (("p", p), ("q", q))}
+
+
+BEFORE = of_twenty(0, 4)
+UNGATED, GATED = of_twenty(2, 4), of_twenty(4, 8)
 
 
 def finished_demo():

@@ -22,6 +22,12 @@ def values(estimate):
     return [estimate.estimate, estimate.low, estimate.high]
 
 
+def assert_between(estimate, lowest, middle, highest):
+    """The interval holds the middle and lies inside the other two."""
+    assert estimate.estimate == pytest.approx(middle)
+    assert lowest < estimate.low <= estimate.estimate <= estimate.high < highest
+
+
 def test_a_job_carries_its_estimates_and_the_paired_difference_of_its_problems():
     gated = FIGURES.jobs[1]
     assert gated.name == "sampled token, block gate"
@@ -29,8 +35,8 @@ def test_a_job_carries_its_estimates_and_the_paired_difference_of_its_problems()
     # Taken over from the API as they are.
     assert values(gated.pass_at_8.before) == pytest.approx([0.8, 0.0, 1.0])
     # p: 0/8 → 4/8, q: 4/8 → 8/8: both gain a half; pass@8: p 0 → 1, q 1 → 1.
-    assert values(gated.pass_at_1.difference) == pytest.approx([0.5, 0.5, 0.5])
-    assert values(gated.pass_at_8.difference) == pytest.approx([0.5, 0.0, 1.0])
+    assert_between(gated.pass_at_1.difference, 0.3, 0.5, 0.6)
+    assert_between(gated.pass_at_8.difference, 0.2, 0.5, 0.8)
 
 
 def test_a_pair_is_gated_minus_ungated_of_one_objective_with_the_limits_of_one_seed_stated():
@@ -38,8 +44,8 @@ def test_a_pair_is_gated_minus_ungated_of_one_objective_with_the_limits_of_one_s
     pair = FIGURES.pairs[0]
     assert (pair.gated, pair.ungated) == ("sampled token, block gate", "sampled token")
     # p: 4/8 − 2/8, q: 8/8 − 4/8.
-    assert values(pair.pass_at_1) == pytest.approx([0.375, 0.25, 0.5])
-    assert values(pair.pass_at_8) == pytest.approx([0.0, 0.0, 0.0])
+    assert_between(pair.pass_at_1, 0.2, 0.375, 0.55)
+    assert_between(pair.pass_at_8, -0.2, 0.0, 0.2)
     assert pair.note == SEED_NOTE == "training-seed variance not included"
 
 
@@ -52,7 +58,7 @@ def test_problems_are_paired_by_their_ids_and_not_by_their_order():
         metrics=METRICS,
     )
     (figures,) = demo_figures([swapped], seed=7).jobs
-    assert values(figures.pass_at_1.difference) == pytest.approx([0.5, 0.5, 0.5])
+    assert_between(figures.pass_at_1.difference, 0.3, 0.5, 0.6)
 
 
 def test_evaluations_on_different_problems_are_not_paired():

@@ -1,7 +1,7 @@
 import pytest
 
 from service.demo.jobs import demo_specs
-from service.jobs.spec import Granularity
+from service.jobs.loss_spec import Granularity
 
 
 @pytest.mark.parametrize("first", [0, 2])

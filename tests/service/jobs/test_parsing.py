@@ -77,3 +77,78 @@ def test_very_many_errors_are_counted_but_not_all_listed():
     error = refusal_of(SPEC | {"prompts": prompts})
     assert len(error.violations) == 100
     assert error.message.endswith("And 999 more.")
+
+
+EVALUATION = {
+    "kind": "evaluation",
+    "model": {"model": "m"},
+    "evaluation": {"benchmarks": [{"name": "aime24"}]},
+}
+
+
+def test_an_unknown_kind_is_answered_with_those_there_are():
+    (violation,) = refusal_of({"kind": "training"}).violations
+    assert (violation.field, violation.given) == ("kind", "'training'")
+    assert violation.allowed == "distillation, evaluation, regrade"
+
+
+def test_the_fields_of_an_evaluation_have_the_paths_that_the_client_wrote():
+    (missing,) = refusal_of(
+        {"kind": "evaluation", "evaluation": EVALUATION["evaluation"]}
+    ).violations
+    assert (missing.field, missing.given) == ("model", "nothing")
+    (unknown,) = refusal_of(EVALUATION | {"teacher": {"model": "t"}}).violations
+    assert unknown.field == "teacher"
+    assert "max_prompt_tokens" in unknown.allowed
+    inside, *_ = refusal_of(EVALUATION | {"evaluation": {"k": [0]}}).violations
+    assert inside.field == "evaluation.k.0"
+
+
+def test_an_evaluation_without_a_benchmark_is_refused():
+    (violation,) = refusal_of(EVALUATION | {"evaluation": {}}).violations
+    assert violation.field == "evaluation.benchmarks"
+
+
+def test_a_benchmark_is_found_by_a_published_name_and_by_no_other():
+    spec = parse_spec(EVALUATION)
+    (benchmark,) = spec.evaluation.benchmarks
+    assert (benchmark.problems.source, benchmark.problems.name) == ("published", "aime24")
+    other = EVALUATION | {"evaluation": {"benchmarks": [{"name": "aime26"}]}}
+    (violation,) = refusal_of(other).violations
+    assert (violation.field, violation.given) == ("evaluation.benchmarks.0.problems", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("given", "profile", "values"),
+    [
+        ({}, "paper", (1.0, 0.9, None, 16_384)),
+        ({"profile": "policy"}, "policy", (1.0, 1.0, None, 16_384)),
+        ({"profile": "qwen3-think"}, "qwen3-think", (0.6, 0.95, 20, 38_912)),
+        ({"profile": "qwen3-nothink"}, "qwen3-nothink", (0.7, 0.8, 20, 16_384)),
+        ({"top_k": 5}, "custom", (1.0, 1.0, 5, 16_384)),
+        ({"profile": "paper", "max_response_tokens": 9}, "paper", (1.0, 0.9, None, 9)),
+        ({"profile": "policy", "top_p": 1}, "policy", (1.0, 1.0, None, 16_384)),
+    ],
+)
+def test_a_profile_fills_in_what_it_stands_for(given, profile, values):
+    evaluation = parse_spec(SPEC | {"evaluation": given}).evaluation
+    assert evaluation.profile == profile
+    assert (
+        evaluation.temperature,
+        evaluation.top_p,
+        evaluation.top_k,
+        evaluation.max_response_tokens,
+    ) == values
+
+
+def test_a_profile_cannot_be_sampled_in_another_way():
+    (violation,) = refusal_of(SPEC | {"evaluation": {"profile": "paper", "top_p": 1}}).violations
+    assert (violation.field, violation.given) == ("evaluation.top_p", "1.0")
+    assert violation.allowed.startswith("profile paper has 0.9")
+
+
+def test_every_benchmark_needs_as_many_samples_as_its_largest_k():
+    benchmark = {"name": "aime24", "samples_per_problem": 4}
+    (violation,) = refusal_of(SPEC | {"evaluation": {"benchmarks": [benchmark]}}).violations
+    assert violation.field == "evaluation.benchmarks.0.samples_per_problem"
+    assert violation.allowed == "pass@8 needs at least 8 samples per problem"

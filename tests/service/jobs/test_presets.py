@@ -1,5 +1,7 @@
+from service.jobs.loss_spec import SampledTokenObjective, TeacherTopKObjective
 from service.jobs.presets import published_presets
-from service.jobs.spec import JobSpec, SampledTokenObjective, TeacherTopKObjective
+from service.jobs.problem_sources import PublishedSource
+from service.jobs.spec import JobSpec
 
 
 def test_there_are_two_objectives_with_three_gates_each_under_names_that_differ():
@@ -43,4 +45,7 @@ def test_a_preset_survives_the_way_over_json_and_says_what_to_supply():
     for preset in published_presets():
         assert JobSpec.model_validate_json(preset.spec.model_dump_json()) == preset.spec
         assert preset.spec.teacher.model in preset.description
-        assert preset.spec.prompts.problems.path in preset.description
+        assert preset.spec.prompts.problems.name in preset.description
+        for benchmark in preset.spec.evaluation.benchmarks:
+            assert benchmark.problems == PublishedSource(name=benchmark.name)
+            assert benchmark.name in preset.description

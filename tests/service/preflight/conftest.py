@@ -1,7 +1,8 @@
-"""Model folders and a spec, small enough to write in a test: no weights are ever read."""
+"""Model folders and a spec, small enough to write in a test, and a hub: no weights are ever read."""
 
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tokenizers.models import WordLevel
 
 from service.jobs.spec import JobSpec
 from service.settings import Settings
+from tests.service.preflight.fake_hub import FakeHub
 
 SYMBOLS = ["<pad>", "<eos>", "\n", *"0123456789+*=#? abcdefghijklmnopqrst"]
 EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
@@ -29,6 +31,17 @@ def settings(tmp_path: Path) -> Settings:
         hub_endpoint="http://127.0.0.1:9",
         hub_allow=("Tiny/*",),
     )
+
+
+@pytest.fixture
+def fake_hub(tmp_path: Path) -> Iterator[FakeHub]:
+    server = FakeHub(tmp_path / "hub")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture

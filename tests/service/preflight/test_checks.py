@@ -5,6 +5,7 @@ import pytest
 
 from service.errors import DriftgateError, ErrorCode
 from service.preflight.checks import check
+from tests.service.preflight.published_copies import folder_of_copies, needs_copies
 
 SYMBOLS = ["<pad>", "<eos>", "\n", *"0123456789"]
 ARITHMETIC = {"source": "arithmetic", "num_problems": 20}
@@ -239,11 +240,60 @@ def test_the_built_in_pair_passes(settings, spec_of):
     assert check(spec_of(student=student, teacher=teacher), settings).warnings == ()
 
 
-def test_preflight_loads_neither_torch_nor_transformers_nor_tokenizers():
+def test_preflight_loads_neither_torch_nor_transformers_nor_tokenizers_nor_pyarrow():
     program = (
         "import sys, service.preflight.checks\n"
-        "print({'torch', 'transformers', 'tokenizers'} & set(sys.modules))"
+        "print({'torch', 'transformers', 'tokenizers', 'pyarrow'} & set(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
     assert loaded.stdout == b"set()\n"
+
+
+@pytest.mark.usefixtures("models")
+def test_a_large_published_set_is_left_to_the_worker_and_one_that_is_only_counted_is_doubted(
+    settings, spec_of
+):
+    def published(name):
+        return {"prompts": {"problems": {"source": "published", "name": name}}}
+
+    assert check(spec_of(**published("gsm8k")), settings).warnings == ()
+
+    (warning,) = check(spec_of(**published("dapo_math_17k")), settings).warnings
+    assert (warning.code, warning.field) == ("PROMPTS_NOT_VERIFIED", "prompts.problems.name")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("benchmark", "code", "reason"),
+    [
+        ({"name": "aime25"}, "DATASET_NOT_FOUND", "aime25.jsonl"),
+        ({"name": "math500"}, "HUB_UNAVAILABLE", "math500.jsonl"),
+        (
+            {"name": "amc23", "problems": ARITHMETIC | {"num_problems": 20_000}},
+            "DATASET_INVALID",
+            "is chained arithmetic",
+        ),
+    ],
+)
+def test_a_benchmark_by_name_is_refused_at_submission(settings, spec_of, benchmark, code, reason):
+    evaluation = {"benchmarks": [benchmark], "max_response_tokens": 128}
+
+    refusal = refusal_of(spec_of(evaluation=evaluation), settings)
+
+    assert refusal.code == code
+    assert refusal.violations[0].field == "evaluation.benchmarks.0.problems"
+    assert reason in refusal.message
+
+
+@needs_copies
+@pytest.mark.usefixtures("models")
+def test_published_benchmarks_are_counted_for_the_plan(settings, spec_of):
+    names = ["aime24", "aime25", "math500", "amc23"]
+    evaluation = {
+        "benchmarks": [{"name": name} for name in names],
+        "max_response_tokens": 128,
+    }
+    local = settings.model_copy(update={"benchmarks_dir": folder_of_copies()})
+
+    assert check(spec_of(evaluation=evaluation), local).num_benchmark_problems == (30, 30, 500, 40)

@@ -1,85 +1,16 @@
 import http.server
-import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service.errors import DriftgateError, ErrorCode
-from service.jobs.spec import ModelSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight import hub
 from service.preflight.model_files import read_model_facts
 from service.preflight.models import download_model, resolve_model
 from service.settings import Settings
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = ModelSpec(model="Tiny/model")
-
-
-class FakeHub(http.server.ThreadingHTTPServer):
-    """Serves the folder `Tiny/model` below `root` as the hub would, and counts what it was asked."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(("127.0.0.1", 0), FakeHubHandler)
-        self.root = root
-        self.paths: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class FakeHubHandler(http.server.BaseHTTPRequestHandler):
-    server: FakeHub
-
-    def do_HEAD(self) -> None:
-        self.answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body: bool) -> None:
-        path = self.path.partition("?")[0].removeprefix("/")
-        self.server.paths.append(path)
-        if path.startswith("api/models/Tiny/model"):
-            names = sorted(file.name for file in (self.server.root / "Tiny/model").iterdir())
-            info = {
-                "id": "Tiny/model",
-                "sha": COMMIT,
-                "siblings": [{"rfilename": n} for n in names],
-            }
-            self.send(200, json.dumps(info).encode(), with_body=with_body)
-        elif path.startswith("Tiny/model/resolve/main/"):
-            content = (self.server.root / "Tiny/model" / Path(path).name).read_bytes()
-            self.send(200, content, with_body=with_body, etag=f'"{Path(path).name}"')
-        else:
-            self.send(404, b"", with_body=with_body, error="RepoNotFound")
-
-    def send(
-        self, status: int, body: bytes, *, with_body: bool, etag: str = "", error: str = ""
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", etag)
-        self.send_header("X-Error-Code", error)
-        self.end_headers()
-        self.wfile.write(body if with_body else b"")
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def fake_hub(tmp_path: Path) -> Iterator[FakeHub]:
-    server = FakeHub(tmp_path / "hub")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def with_hub(settings: Settings, endpoint: str) -> Settings:
@@ -110,6 +41,20 @@ def test_a_hub_that_never_answers_is_given_up(settings, monkeypatch):
 
     assert refusal.value.code is ErrorCode.HUB_UNAVAILABLE
     assert "timed out" in refusal.value.message
+
+
+def test_a_hub_that_never_answers_for_a_data_set_is_given_up(settings, monkeypatch):
+    monkeypatch.setattr(hub, "HUB_TIMEOUT_S", 0.2)
+    file = hub.DatasetFile("Tiny/set", "0" * 40, "test.jsonl")
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as silent:
+        online = with_hub(settings, f"http://127.0.0.1:{silent.server_port}")
+        with pytest.raises(DriftgateError) as refusal:
+            hub.fetch_dataset_file(file, settings=online, field="f", advice="Bring a copy.")
+
+    assert refusal.value.code is ErrorCode.HUB_UNAVAILABLE
+    assert "'Tiny/set/test.jsonl' of f (commit 00000000): " in refusal.value.message
+    assert "timed out" in refusal.value.message
+    assert refusal.value.message.endswith("Bring a copy.")
 
 
 def test_a_model_that_the_hub_does_not_know_is_not_found(settings, fake_hub):

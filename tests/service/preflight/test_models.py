@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import DriftgateError, ErrorCode
-from service.jobs.spec import ModelSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight.model_files import ModelFacts, read_model_facts
 from service.preflight.models import download_model, resolve_model
 from service.settings import Settings

@@ -122,11 +122,12 @@ def test_a_finished_job_gives_the_rate_with_which_it_would_have_been_planned_rig
 ):
     spec = spec_of()
     findings = check(spec, settings)
-    rate = measured_rate(job_of(spec), findings)
+    plan = make_plan(spec, findings, rate=None)
+    rate = measured_rate(job_of(spec), plan)
 
     assert rate.source == "job 7f3"
     assert make_plan(spec, findings, rate=rate).time.total_seconds == pytest.approx(50)
-    assert measured_rate(job_of(spec, seconds=0), findings) is None
+    assert measured_rate(job_of(spec, seconds=0), plan) is None
 
 
 def test_only_jobs_on_the_same_kind_of_device_with_the_same_models_compare(spec_of):

@@ -1,4 +1,3 @@
-import hashlib
 import os
 from pathlib import Path
 
@@ -6,13 +5,24 @@ import pytest
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.arithmetic import arithmetic_problems
-from service.jobs.spec import ArithmeticSource, FileSource, InlineSource, Problem
-from service.preflight.problems import load_problems, problems_sha256
+from service.jobs.evaluation_spec import BenchmarkSpec
+from service.jobs.problem_sources import (
+    ArithmeticSource,
+    FileSource,
+    InlineSource,
+    Problem,
+    PublishedSet,
+    PublishedSource,
+)
+from service.preflight.problems import load_benchmark, load_problems
+from service.settings import Settings
+from tests.service.preflight.published_copies import folder_of_copies, needs_copies
 
 
 def load_file(dataset_root: Path, path: str, *, graded: bool) -> tuple[Problem, ...]:
+    settings = Settings(dataset_root=dataset_root)
     return load_problems(
-        FileSource(path=path), dataset_root=dataset_root, split="s", field="f", graded=graded
+        FileSource(path=path), settings=settings, split="s", field="f", graded=graded
     )
 
 
@@ -58,8 +68,23 @@ GOOD = b'{"id": "a", "problem": "p", "answer": "1"}\n'
         (b'{"id": "b", "problem": "\\ud800", "answer": "1"}', "has a wrong `problem`"),
         (b'{"id": "b", "problem": "p", "answer": 0.5}', "has a wrong `answer`"),
         (b'{"id": "b", "problem": "p", "answer": true}', "has a wrong `answer`"),
-        (b'{"id": "b", "problem": "p", "answer": " "}', "Problem 'b' of f has no answer"),
-        (b'{"id": "a", "problem": "q", "answer": "1"}', "The id 'a' stands more than once in f"),
+        (b'{"id": "", "problem": "p", "answer": "1"}', "Line 3 of 'set.jsonl' (f) has no `id`"),
+        (
+            b'{"id": " ", "problem": "p", "answer": "1"}',
+            "Line 3 of 'set.jsonl' (f) has an empty `id`",
+        ),
+        (
+            b'{"id": "b", "problem": "p", "answer": " "}',
+            "Line 3 of 'set.jsonl' with id 'b' (f) has no",
+        ),
+        (
+            b'{"id": "b", "problem": "p", "answer": "{"}',
+            "Line 3 of 'set.jsonl' with id 'b' (f) has the answer '{'",
+        ),
+        (
+            b'{"id": "a", "problem": "q", "answer": "1"}',
+            "Line 3 of 'set.jsonl' (f) has the id 'a' of line 1 of 'set.jsonl' again",
+        ),
     ],
 )
 def test_a_wrong_line_of_a_benchmark_is_refused_by_number_or_id(tmp_path, line, reason):
@@ -76,7 +101,7 @@ def test_an_empty_set_is_refused(tmp_path, graded, code):
     assert refusal_of(b"\n \n", tmp_path, graded=graded).code is code
     with pytest.raises(DriftgateError) as refusal:
         load_problems(
-            InlineSource(problems=()), dataset_root=tmp_path, split="s", field="f", graded=graded
+            InlineSource(problems=()), settings=Settings(), split="s", field="f", graded=graded
         )
     assert refusal.value.code is code
 
@@ -107,10 +132,10 @@ def test_only_files_below_the_dataset_root_are_read(tmp_path, path, code):
     assert refusal.value.violations[0].field == "f.path"
 
 
-def test_arithmetic_splits_of_one_seed_are_different_streams(tmp_path):
+def test_arithmetic_splits_of_one_seed_are_different_streams():
     source = ArithmeticSource(num_problems=50, seed=3)
     training, held_out = (
-        load_problems(source, dataset_root=tmp_path, split=split, field="f", graded=True)
+        load_problems(source, settings=Settings(), split=split, field="f", graded=True)
         for split in ("training", "held-out")
     )
 
@@ -118,11 +143,11 @@ def test_arithmetic_splits_of_one_seed_are_different_streams(tmp_path):
     assert not {p.problem for p in training} & {p.problem for p in held_out}
 
 
-def test_more_arithmetic_problems_than_exist_are_refused_with_both_figures(tmp_path):
+def test_more_arithmetic_problems_than_exist_are_refused_with_both_figures():
     source = ArithmeticSource(num_problems=4201, min_operations=1, max_operations=2)
 
     with pytest.raises(DriftgateError) as refusal:
-        load_problems(source, dataset_root=tmp_path, split="s", field="f", graded=False)
+        load_problems(source, settings=Settings(), split="s", field="f", graded=False)
 
     # A start digit and one or two operations: 10 · 20 + 10 · 20².
     assert refusal.value.code is ErrorCode.DATASET_INVALID
@@ -130,9 +155,57 @@ def test_more_arithmetic_problems_than_exist_are_refused_with_both_figures(tmp_p
     assert refusal.value.violations[0].allowed == "at most 4200"
 
 
-def test_the_hash_depends_on_order_ids_and_answers_and_on_nothing_else():
-    first, second = Problem(id="1", problem="ä", answer="2"), Problem(id="2", problem="b")
-    lines = '{"answer":"2","id":"1","problem":"ä"}\n{"answer":null,"id":"2","problem":"b"}\n'
+def inline(*problems: tuple[str, str, str]) -> InlineSource:
+    return InlineSource(
+        problems=tuple(Problem(id=i, problem=text, answer=answer) for i, text, answer in problems)
+    )
 
-    assert problems_sha256((first, second)) == hashlib.sha256(lines.encode()).hexdigest()
-    assert problems_sha256((second, first)) != problems_sha256((first, second))
+
+def test_a_problem_given_in_the_spec_is_refused_by_its_place():
+    source = inline(("a", "1+1", "2"), ("a", "1+2", "3"))
+
+    with pytest.raises(DriftgateError) as refusal:
+        load_problems(source, settings=Settings(), split="s", field="f", graded=True)
+
+    assert refusal.value.message.startswith("Problem 2 (f) has the id 'a' of problem 1 again")
+    assert refusal.value.violations[0].given == "Problem 2"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            inline(("mine", "What is 1+1?", "2")),
+            "Problem 1 (f) is none of the 30 problems of aime24",
+        ),
+        (ArithmeticSource(num_problems=30), "f is chained arithmetic"),
+        (PublishedSource(name=PublishedSet.AMC23), "f is the published set 'amc23'"),
+    ],
+)
+def test_the_name_of_a_published_benchmark_takes_no_other_problems(source, reason):
+    with pytest.raises(DriftgateError) as refusal:
+        load_benchmark(
+            BenchmarkSpec(name="aime24", problems=source), settings=Settings(), field="f"
+        )
+
+    assert refusal.value.code is ErrorCode.DATASET_INVALID
+    assert reason in refusal.value.message
+    assert "another name" in refusal.value.message
+
+
+def test_the_same_problems_are_a_benchmark_under_another_name():
+    benchmark = BenchmarkSpec(name="aime24-mine", problems=inline(("mine", "What is 1+1?", "2")))
+
+    assert load_benchmark(benchmark, settings=Settings(), field="f") == benchmark.problems.problems
+
+
+@needs_copies
+def test_a_file_that_holds_the_published_problems_may_have_the_published_name():
+    settings = Settings(dataset_root=folder_of_copies(), benchmarks_dir=folder_of_copies())
+    own = BenchmarkSpec(name="aime24", problems=FileSource(path="aime24.jsonl"))
+    published = BenchmarkSpec.model_validate({"name": "aime24"})
+
+    problems = load_benchmark(own, settings=settings, field="f")
+
+    assert problems == load_benchmark(published, settings=settings, field="f")
+    assert len(problems) == 30

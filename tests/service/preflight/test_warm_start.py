@@ -4,7 +4,8 @@ import pytest
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import CheckpointRecord
-from service.jobs.spec import JobSpec, ModelSpec, WarmStartSpec
+from service.jobs.spec import JobSpec, WarmStartSpec
+from service.jobs.spec_fields import ModelSpec
 from service.jobs.state import JobState
 from service.preflight.warm_start import find_warm_start
 from service.storage.job_store import JobStore

@@ -224,10 +224,28 @@ def test_a_job_is_its_steps_and_the_student_evaluated_twice():
     assert 2 * work_of(with_teacher).evaluation.flops == 3 * job.evaluation.flops
 
 
+def test_evaluations_during_training_are_of_the_subset_and_leave_out_the_last_step():
+    benchmark = {"name": "a", "problems": {"source": "arithmetic"}, "samples_per_problem": 16}
+    evaluation = {"benchmarks": [benchmark], "max_response_tokens": 20}
+    during = {"every_steps": 3, "max_problems": 2}
+    spec = spec_of(steps=9, evaluation=evaluation | {"during_training": during})
+
+    job = job_work(
+        spec,
+        planned_step(spec),
+        student=architecture_of(),
+        teacher=architecture_of(),
+        num_benchmark_problems=(5,),
+    )
+
+    # 5 problems before and after, 2 after the steps 3 and 6; prompts of 10 once, 16 samples of 20.
+    assert job.evaluation.tokens == (2 * 5 + 2 * 2) * (10 + 16 * 20)
+
+
 def test_without_the_shapes_tokens_are_known_and_flops_are_not():
     spec = spec_of()
     step = step_work(spec, vocab_size=97, student=None, teacher=architecture_of())
-    job = job_work(spec, step, student=None, teacher=architecture_of(), num_benchmark_problems=(5,))
+    job = job_work(spec, step, student=None, teacher=architecture_of(), num_benchmark_problems=())
 
     assert step.teacher_scoring.flops == planned_step(spec).teacher_scoring.flops
     assert step.total.tokens == planned_step(spec).total.tokens

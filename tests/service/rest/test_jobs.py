@@ -7,13 +7,13 @@ from service.jobs.plans import Plan
 from service.jobs.records import (
     BlockDrift,
     CheckpointRecord,
-    EvaluationRecord,
-    ProblemOutcome,
     UpdateRecord,
 )
+from service.jobs.state import JobState
 from service.rest.jobs import EXAMPLE_SPEC
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
+from tests.worker_records import a_batch, a_sample, an_evaluation_record, an_outcome
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def test_a_submitted_job_is_created_rung_and_readable(api, spec, settings, wait_
     assert created.status_code == 201
     job = created.json()
     assert (job["state"], job["attempt"], job["labels"]) == ("queued", 0, {"team": "tests"})
-    assert job["progress"] == {"step": 0, "total_steps": 5, "update": 0, "total_updates": 10}
+    progress = job["progress"]
+    assert (progress["step"], progress["total_steps"], progress["total_updates"]) == (0, 5, 10)
     assert job["spec"]["objective"] == {"type": "teacher_topk", "k": 4}
     assert api.get(created.headers["location"]).json() == job
     doorbell = api.app.state.operations._doorbell
@@ -102,22 +103,7 @@ def test_what_a_worker_recorded_is_served(api, spec, database):
     for stage, num_right in (("baseline", 1), ("final", 3)):
         results.record_evaluation(
             lease,
-            EvaluationRecord(
-                benchmark="arithmetic",
-                stage=stage,
-                problems_sha256="b" * 64,
-                samples_per_problem=4,
-                k=(1,),
-                temperature=1.0,
-                top_p=0.9,
-                max_response_tokens=128,
-                seed=0,
-                num_response_tokens=100,
-                seconds=1.0,
-                problems=(
-                    ProblemOutcome("p0", n=4, c=num_right, num_no_answer=0, num_truncated=0),
-                ),
-            ),
+            an_evaluation_record(stage, [an_outcome("p0", n=4, c=num_right)]),
         )
     address = f"/v1/jobs/{job['id']}"
     columns = api.get(f"{address}/metrics").json()["columns"]
@@ -135,6 +121,95 @@ def test_what_a_worker_recorded_is_served(api, spec, database):
     assert plain["evaluations"][0]["problems"] == []
     full = api.get(f"{address}/results", params={"include": "problems"}).json()
     assert full["evaluations"][1]["problems"][0]["c"] == 3
+
+
+EVALUATION = {
+    "kind": "evaluation",
+    "model": {"model": "builtin/arithmetic-teacher"},
+    "max_prompt_tokens": 64,
+    "evaluation": {
+        "benchmarks": [{"name": "digits", "problems": {"source": "arithmetic"}}],
+        "profile": "policy",
+        "max_response_tokens": 112,
+    },
+}
+
+
+def test_samples_are_served_and_a_regrade_says_what_it_changed(api, database):
+    graded = api.post("/v1/jobs", json=EVALUATION).json()
+    jobs, results = JobStore(database), ResultStore(database)
+    lease = jobs.claim(queue="default", owner="worker", lease_s=60).lease
+    jobs.start_running(lease)
+    results.record_samples(lease, a_batch("model", [a_sample(0), a_sample(1)]))
+    regrade = {"kind": "regrade", "job_id": graded["id"]}
+    still = api.post("/v1/jobs", json=regrade)
+    assert (still.status_code, still.json()["code"]) == (409, "JOB_STATE_CONFLICT")
+    results.record_evaluation(lease, an_evaluation_record("model", [an_outcome("p0", n=1, c=1)]))
+    jobs.finish(lease, state=JobState.SUCCEEDED, failure=None, message="done")
+
+    page = api.get(f"/v1/jobs/{graded['id']}/samples", params={"page_size": 1}).json()
+    assert page["sampling"]["profile"] == "policy"
+    assert (page["samples"][0]["problem_id"], page["samples"][0]["text"]) == ("p0", "#### 42")
+    rest = api.get(
+        f"/v1/jobs/{graded['id']}/samples", params={"page_token": page["next_page_token"]}
+    ).json()
+    assert [sample["problem_id"] for sample in rest["samples"]] == ["p1"]
+
+    assert api.post("/v1/jobs?validate_only=true", json=regrade).json()["job"] is None
+    submitted = api.post("/v1/jobs", json=regrade).json()
+    again = jobs.claim(queue="default", owner="worker", lease_s=60).lease
+    judged = [a_sample(0), a_sample(1, verdict="wrong", text=None)]
+    results.record_samples(again, a_batch("model", judged))
+    changes = api.get(f"/v1/jobs/{submitted['id']}/verdict-changes").json()
+    assert (changes["regraded_job_id"], changes["num_changed"]) == (graded["id"], 1)
+    refused = api.get(f"/v1/jobs/{graded['id']}/verdict-changes")
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_jobs_are_compared_and_more_samples_planned(api, database):
+    jobs, results = JobStore(database), ResultStore(database)
+    ids = []
+    for num_right in (1, 3):
+        ids.append(api.post("/v1/jobs", json=EVALUATION).json()["id"])
+        lease = jobs.claim(queue="default", owner="worker", lease_s=60).lease
+        outcomes = [an_outcome(f"p{i}", n=4, c=num_right) for i in range(30)]
+        results.record_evaluation(lease, an_evaluation_record("model", outcomes))
+    comparison = api.get("/v1/comparisons", params={"job_id": ids, "k": 1}).json()
+    assert comparison["reference_job_id"] == ids[0]
+    (pair,) = comparison["pairs"]
+    assert pair["comparable"]
+    assert pair["mean"]["difference"]["estimate"] == pytest.approx(0.5)
+    assert pair["benchmarks"]["arithmetic"]["wins"] == 30
+    assert "training-seed variance not included" in comparison["note"]
+
+    plan = api.get(f"/v1/jobs/{ids[0]}/sample-plan", params={"difference": 0.02, "k": 1}).json()
+    assert plan["smallest_resolvable_difference"] <= 0.02
+    assert plan["benchmarks"][0]["samples_per_problem"] > 4
+
+    for parameters in ({"job_id": ids[:1]}, {"job_id": [ids[0]] * 2}, {"job_id": ids, "k": 0}):
+        refused = api.get("/v1/comparisons", params=parameters)
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_ARGUMENT")
+    absent = api.get("/v1/comparisons", params={"job_id": [ids[0], "0" * 32]})
+    assert absent.json()["code"] == "JOB_NOT_FOUND"
+    unplanned = api.get(
+        f"/v1/jobs/{ids[0]}/sample-plan", params={"difference": 0.02, "stage": "teacher"}
+    )
+    assert unplanned.json()["violations"][0]["field"] == "stage"
+
+
+def test_an_evaluation_is_planned_without_steps(api):
+    plan = api.post("/v1/jobs?validate_only=true", json=EVALUATION).json()
+    assert (plan["step"], plan["trained_parameters"]) == (None, None)
+    assert plan["job"]["total"]["tokens"] == 200 * (64 + 8 * 112)
+
+
+def test_a_regrade_of_nothing_is_refused_with_its_field(api, spec):
+    absent = api.post("/v1/jobs", json={"kind": "regrade", "job_id": "0" * 32})
+    assert (absent.status_code, absent.json()["code"]) == (404, "JOB_NOT_FOUND")
+    job = api.post("/v1/jobs", json=spec).json()
+    api.post(f"/v1/jobs/{job['id']}:cancel")
+    empty = api.post("/v1/jobs", json={"kind": "regrade", "job_id": job["id"]}).json()
+    assert (empty["code"], empty["violations"][0]["field"]) == ("INVALID_SPEC", "job_id")
 
 
 def test_a_post_is_answered_while_the_broker_is_down(

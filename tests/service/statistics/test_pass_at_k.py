@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.statistics.pass_at_k import pass_at_k
+from service.statistics.counts import Counts
+from service.statistics.pass_at_k import pass_at_k, pass_by_count, pass_of_problems
 from tests.golden_numbers import golden_cases
 
 ROUNDING = 1e-12
@@ -57,3 +58,20 @@ def test_pass_at_1_is_the_share_of_right_samples(case):
 def test_counts_without_a_meaning_are_refused(n, c, k):
     with pytest.raises(ValueError, match="but"):
         pass_at_k(n, c, k)
+
+
+@given(n=st.integers(1, 300), data=st.data())
+def test_all_counts_at_once_give_what_each_gives(n, data):
+    k = data.draw(st.integers(1, n))
+    alone = [pass_at_k(n, c, k) for c in range(n + 1)]
+    assert pass_by_count(n, k) == pytest.approx(alone, abs=1e-12)
+
+
+def test_problems_keep_their_order_and_may_have_different_n():
+    # 1 − C(3,2)/C(4,2) = ½ and 1 − C(1,2)/C(2,2) = 1.
+    assert pass_of_problems(Counts(n=(4, 2, 4), c=(1, 1, 0)), 2).tolist() == [0.5, 1.0, 0.0]
+
+
+def test_one_problem_with_too_few_samples_refuses_the_benchmark():
+    with pytest.raises(ValueError, match="k is 4, but pass@k needs 1 ≤ k ≤ n, and n is 3"):
+        pass_of_problems(Counts(n=(8, 3), c=(1, 1)), 4)

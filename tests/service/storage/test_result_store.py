@@ -3,28 +3,9 @@ import math
 import pytest
 
 from service.errors import DriftgateError, ErrorCode
-from service.jobs.catalog import Metric
-from service.jobs.records import (
-    BlockDrift,
-    CheckpointRecord,
-    EvaluationRecord,
-    ProblemOutcome,
-    UpdateRecord,
-)
+from service.jobs.records import CheckpointRecord
 from service.jobs.state import JobState
-
-
-def an_update(update, *, loss=0.5, num_blocks=2):
-    """Six updates a step, as in the spec of these tests."""
-    return UpdateRecord(
-        step=(update + 5) // 6,
-        update=update,
-        metrics={Metric.LOSS: loss, Metric.GRADIENT_NORM: 1.0},
-        drift_by_block=tuple(
-            BlockDrift(num_tokens=16, mean_drift_nats=-0.1, mean_abs_drift_nats=0.1)
-            for _ in range(num_blocks)
-        ),
-    )
+from tests.worker_records import an_evaluation_record, an_outcome, an_update
 
 
 def a_checkpoint(step, *, uri=None, final=False):
@@ -40,22 +21,11 @@ def a_checkpoint(step, *, uri=None, final=False):
 
 def an_evaluation(stage, counts, *, problems_sha256="b" * 64):
     """Four samples a problem."""
-    return EvaluationRecord(
-        benchmark="arithmetic",
-        stage=stage,
+    return an_evaluation_record(
+        stage,
+        [an_outcome(f"p{i}", n=4, c=c, num_no_answer=4 - c) for i, c in enumerate(counts)],
         problems_sha256=problems_sha256,
-        samples_per_problem=4,
-        k=(1, 4),
-        temperature=1.0,
-        top_p=0.9,
-        max_response_tokens=256,
         seed=2**63 - 1,
-        num_response_tokens=4096,
-        seconds=1.5,
-        problems=tuple(
-            ProblemOutcome(problem_id=f"p{index}", n=4, c=c, num_no_answer=4 - c, num_truncated=0)
-            for index, c in enumerate(counts)
-        ),
     )
 
 

@@ -1,3 +1,4 @@
+import json
 import sqlite3
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
 from service.errors import DriftgateError, ErrorCode
+from service.storage.job_store import JobStore
+from service.storage.result_store import ResultStore
 from service.storage.sessions import Database, migrate
 from service.storage.tables import Table
+
+JOB_ID = "0199" * 8
 
 
 def test_the_migrations_make_exactly_the_schema_of_the_tables(empty_database_url):
@@ -29,6 +34,58 @@ def test_the_migrations_make_exactly_the_schema_of_the_tables(empty_database_url
     database.close()
     assert differences == []
     assert "fk_update_metrics_job_id_epoch_attempts" in constraint_names
+
+
+def test_rows_of_the_revision_before_are_readable_after_an_upgrade(empty_database_url):
+    at = "2026-01-02 03:04:05+00:00"
+    spec = json.dumps(
+        {
+            "student": {"model": "s"},
+            "teacher": {"model": "t"},
+            "prompts": {"problems": {"source": "arithmetic"}},
+        }
+    )
+    statements = [
+        (
+            "INSERT INTO jobs (id, state, queue, spec, spec_version, warnings, version, last_event_seq, "
+            "step, update_index, lease_epoch, attempts_without_progress, created_at, updated_at) VALUES "
+            f"('{JOB_ID}', 'succeeded', 'default', '{spec}', 1, '[]', 3, 0, 1, 2, 1, 0, '{at}', '{at}')"
+        ),
+        (
+            "INSERT INTO attempts (job_id, epoch, owner, started_at) "
+            f"VALUES ('{JOB_ID}', 1, 'worker', '{at}')"
+        ),
+        (
+            "INSERT INTO evaluations (job_id, epoch, stage, benchmark, update_index, problems_sha256, "
+            "samples_per_problem, k, temperature, top_p, max_response_tokens, seed, num_response_tokens, "
+            f"seconds, created_at) VALUES ('{JOB_ID}', 1, 'final', 'digits', 2, '', 4, '[1, 4]', 1, 1, 9, "
+            f"0, 40, 1, '{at}')"
+        ),
+        (
+            "INSERT INTO evaluation_problems (job_id, epoch, stage, benchmark, position, problem_id, n, c, "
+            f"num_no_answer, num_truncated) VALUES ('{JOB_ID}', 1, 'final', 'digits', 0, 'p0', 4, 1, 0, 1)"
+        ),
+    ]
+    migrate(empty_database_url, revision="0001")
+    database = Database(empty_database_url)
+    with database.transaction() as session:
+        for statement in statements:
+            session.execute(text(statement))
+    database.close()
+
+    migrate(empty_database_url)
+
+    database = Database(empty_database_url)
+    job = JobStore(database).get(JOB_ID)
+    (result,) = ResultStore(database).results(JOB_ID, include_problems=True).evaluations
+    database.close()
+    assert (job.spec.kind, job.progress.evaluated_samples) == ("distillation", 0)
+    assert (result.pass_at["1"].estimate, result.profile, result.grader) == (
+        0.25,
+        "custom",
+        "not recorded",
+    )
+    assert (result.maj_at, result.token_budgets) == ({}, ()), "its samples were not kept"
 
 
 def test_processes_that_start_together_may_all_migrate(empty_database_url):
@@ -63,7 +120,7 @@ def test_an_error_leaves_nothing_of_the_transaction(database):
     with pytest.raises(RuntimeError):
         write_and_break(database)
     with database.read() as session:
-        assert session.execute(text("SELECT version_num FROM alembic_version")).all() == [("0001",)]
+        assert session.execute(text("SELECT version_num FROM alembic_version")).all() == [("0002",)]
 
 
 def test_a_writer_sees_what_another_wrote_while_it_waited(database):

@@ -143,6 +143,24 @@ def test_the_nucleus_is_the_fewest_tokens_that_reach_top_p() -> None:
     assert counts[0] == counts[2] == 0
 
 
+def test_top_k_keeps_the_most_likely_tokens_and_the_nucleus_is_of_what_is_kept() -> None:
+    probs = torch.tensor([0.15, 0.5, 0.05, 0.3])
+    logits_BV = probs.log().expand(40_000, 4)
+    uniforms_B = torch.rand(40_000, generator=torch.Generator().manual_seed(0))
+
+    def shares(*, top_p: float, top_k: int) -> torch.Tensor:
+        sampling = SamplingParams(temperature=1.0, top_p=top_p, top_k=top_k, max_response_tokens=1)
+        tokens = sample_tokens(logits_BV, uniforms_B, sampling=sampling)
+        return torch.bincount(tokens, minlength=4) / 40_000
+
+    two = torch.tensor([0.0, 0.5 / 0.8, 0.0, 0.3 / 0.8])
+    torch.testing.assert_close(shares(top_p=1.0, top_k=2), two, rtol=0, atol=0.01)
+    # Of the two kept, the first holds .625 of the mass: enough for .6 and not for .65.
+    assert shares(top_p=0.6, top_k=2)[1] == 1
+    torch.testing.assert_close(shares(top_p=0.65, top_k=2), two, rtol=0, atol=0.01)
+    torch.testing.assert_close(shares(top_p=1.0, top_k=9), probs, rtol=0, atol=0.01)
+
+
 def test_a_quantile_at_the_very_end_never_takes_an_impossible_token() -> None:
     logits_BV = torch.tensor([[0.0, 0.0, float("-inf")]])
     nearly_one = torch.tensor([1.0 - 2**-24])

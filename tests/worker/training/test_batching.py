@@ -2,7 +2,7 @@
 
 import torch
 
-from service.jobs.spec import GateSpec
+from service.jobs.loss_spec import GateSpec
 from tests.worker.training.tiny_models import CPU, NEWLINE, RULES, random_rollouts, tiny_qwen3
 from worker.rollouts.engine import FinishReason, Response
 from worker.training.batching import Rollout, concatenated, cut_into_micro_batches

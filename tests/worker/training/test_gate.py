@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from service.jobs.spec import GateSpec
+from service.jobs.loss_spec import GateSpec
 from tests.golden_numbers import golden_cases
 from worker.training.gate import (
     MIN_MEAN_GATE,

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.jobs.spec import GateSpec, SampledTokenObjective, SpecPart, TeacherTopKObjective
+from service.jobs.loss_spec import GateSpec, SampledTokenObjective, TeacherTopKObjective
+from service.jobs.spec_fields import SpecPart
 from tests.golden_numbers import golden_cases
 from tests.worker.training.test_gate import units_of
 from worker.training.gate import drift_nats, gate_weights

@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.arithmetic import arithmetic_problems
 from service.jobs.catalog import Metric
+from service.jobs.problem_sources import Problem
 from service.jobs.records import UpdateRecord
-from service.jobs.spec import JobSpec, LoraSpec, Problem
+from service.jobs.spec import JobSpec, LoraSpec
 from worker.builtin_models import character_tokenizer, small_qwen3
 from worker.rollouts.prompts import Prompt, encode_prompts
 from worker.rollouts.transformers_engine import TransformersEngine

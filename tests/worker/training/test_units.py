@@ -1,6 +1,6 @@
 """Tokens to units, by hand."""
 
-from service.jobs.spec import GateSpec
+from service.jobs.loss_spec import GateSpec
 from worker.training.units import unit_of_each_token
 
 

@@ -155,16 +155,20 @@ class Job(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., attempt: _Optional[int] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[SpecWarning, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., spec: _Optional[_Union[_spec_pb2.JobSpec, _Mapping]] = ..., spec_version: _Optional[int] = ..., version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("step", "total_steps", "update", "total_updates")
+    __slots__ = ("step", "total_steps", "update", "total_updates", "evaluated_samples", "samples_to_evaluate")
     STEP_FIELD_NUMBER: _ClassVar[int]
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_UPDATES_FIELD_NUMBER: _ClassVar[int]
+    EVALUATED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_TO_EVALUATE_FIELD_NUMBER: _ClassVar[int]
     step: int
     total_steps: int
     update: int
     total_updates: int
-    def __init__(self, step: _Optional[int] = ..., total_steps: _Optional[int] = ..., update: _Optional[int] = ..., total_updates: _Optional[int] = ...) -> None: ...
+    evaluated_samples: int
+    samples_to_evaluate: int
+    def __init__(self, step: _Optional[int] = ..., total_steps: _Optional[int] = ..., update: _Optional[int] = ..., total_updates: _Optional[int] = ..., evaluated_samples: _Optional[int] = ..., samples_to_evaluate: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("code", "message", "violations")

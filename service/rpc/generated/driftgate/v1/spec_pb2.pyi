@@ -7,6 +7,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_KIND_UNSPECIFIED: _ClassVar[JobKind]
+    JOB_KIND_DISTILLATION: _ClassVar[JobKind]
+    JOB_KIND_EVALUATION: _ClassVar[JobKind]
+    JOB_KIND_REGRADE: _ClassVar[JobKind]
+
+class PublishedSet(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PUBLISHED_SET_UNSPECIFIED: _ClassVar[PublishedSet]
+    PUBLISHED_SET_AIME24: _ClassVar[PublishedSet]
+    PUBLISHED_SET_AIME25: _ClassVar[PublishedSet]
+    PUBLISHED_SET_MATH500: _ClassVar[PublishedSet]
+    PUBLISHED_SET_AMC23: _ClassVar[PublishedSet]
+    PUBLISHED_SET_GSM8K: _ClassVar[PublishedSet]
+    PUBLISHED_SET_MATH: _ClassVar[PublishedSet]
+    PUBLISHED_SET_DAPO_MATH_17K: _ClassVar[PublishedSet]
+
 class ChatTemplate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CHAT_TEMPLATE_UNSPECIFIED: _ClassVar[ChatTemplate]
@@ -79,6 +97,18 @@ class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DTYPE_AUTO: _ClassVar[Dtype]
     DTYPE_FLOAT32: _ClassVar[Dtype]
     DTYPE_BFLOAT16: _ClassVar[Dtype]
+JOB_KIND_UNSPECIFIED: JobKind
+JOB_KIND_DISTILLATION: JobKind
+JOB_KIND_EVALUATION: JobKind
+JOB_KIND_REGRADE: JobKind
+PUBLISHED_SET_UNSPECIFIED: PublishedSet
+PUBLISHED_SET_AIME24: PublishedSet
+PUBLISHED_SET_AIME25: PublishedSet
+PUBLISHED_SET_MATH500: PublishedSet
+PUBLISHED_SET_AMC23: PublishedSet
+PUBLISHED_SET_GSM8K: PublishedSet
+PUBLISHED_SET_MATH: PublishedSet
+PUBLISHED_SET_DAPO_MATH_17K: PublishedSet
 CHAT_TEMPLATE_UNSPECIFIED: ChatTemplate
 CHAT_TEMPLATE_AUTO: ChatTemplate
 CHAT_TEMPLATE_NEVER: ChatTemplate
@@ -124,7 +154,7 @@ DTYPE_FLOAT32: Dtype
 DTYPE_BFLOAT16: Dtype
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start")
+    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +181,10 @@ class JobSpec(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     LORA_FIELD_NUMBER: _ClassVar[int]
     WARM_START_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MAX_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     labels: _containers.ScalarMap[str, str]
     student: ModelSpec
@@ -170,7 +204,11 @@ class JobSpec(_message.Message):
     seed: int
     lora: LoraSpec
     warm_start: WarmStartSpec
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ...) -> None: ...
+    kind: JobKind
+    model: ModelSpec
+    max_prompt_tokens: int
+    job_id: str
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ...) -> None: ...
 
 class ModelSpec(_message.Message):
     __slots__ = ("model", "revision")
@@ -189,22 +227,32 @@ class WarmStartSpec(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class PromptsSpec(_message.Message):
-    __slots__ = ("problems", "format")
+    __slots__ = ("problems", "format", "drop_overlapping")
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    DROP_OVERLAPPING_FIELD_NUMBER: _ClassVar[int]
     problems: ProblemSource
     format: PromptFormat
-    def __init__(self, problems: _Optional[_Union[ProblemSource, _Mapping]] = ..., format: _Optional[_Union[PromptFormat, _Mapping]] = ...) -> None: ...
+    drop_overlapping: bool
+    def __init__(self, problems: _Optional[_Union[ProblemSource, _Mapping]] = ..., format: _Optional[_Union[PromptFormat, _Mapping]] = ..., drop_overlapping: _Optional[bool] = ...) -> None: ...
 
 class ProblemSource(_message.Message):
-    __slots__ = ("arithmetic", "file", "inline")
+    __slots__ = ("arithmetic", "file", "inline", "published")
     ARITHMETIC_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     INLINE_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     arithmetic: ArithmeticSource
     file: FileSource
     inline: InlineSource
-    def __init__(self, arithmetic: _Optional[_Union[ArithmeticSource, _Mapping]] = ..., file: _Optional[_Union[FileSource, _Mapping]] = ..., inline: _Optional[_Union[InlineSource, _Mapping]] = ...) -> None: ...
+    published: PublishedSource
+    def __init__(self, arithmetic: _Optional[_Union[ArithmeticSource, _Mapping]] = ..., file: _Optional[_Union[FileSource, _Mapping]] = ..., inline: _Optional[_Union[InlineSource, _Mapping]] = ..., published: _Optional[_Union[PublishedSource, _Mapping]] = ...) -> None: ...
+
+class PublishedSource(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: PublishedSet
+    def __init__(self, name: _Optional[_Union[PublishedSet, str]] = ...) -> None: ...
 
 class ArithmeticSource(_message.Message):
     __slots__ = ("num_problems", "min_operations", "max_operations", "seed")
@@ -375,17 +423,27 @@ class LoraSpec(_message.Message):
     def __init__(self, rank: _Optional[int] = ..., alpha: _Optional[float] = ..., target_modules: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BenchmarkSpec(_message.Message):
-    __slots__ = ("name", "problems", "format")
+    __slots__ = ("name", "problems", "format", "samples_per_problem")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_PER_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     name: str
     problems: ProblemSource
     format: PromptFormat
-    def __init__(self, name: _Optional[str] = ..., problems: _Optional[_Union[ProblemSource, _Mapping]] = ..., format: _Optional[_Union[PromptFormat, _Mapping]] = ...) -> None: ...
+    samples_per_problem: int
+    def __init__(self, name: _Optional[str] = ..., problems: _Optional[_Union[ProblemSource, _Mapping]] = ..., format: _Optional[_Union[PromptFormat, _Mapping]] = ..., samples_per_problem: _Optional[int] = ...) -> None: ...
+
+class DuringTrainingSpec(_message.Message):
+    __slots__ = ("every_steps", "max_problems")
+    EVERY_STEPS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    every_steps: int
+    max_problems: int
+    def __init__(self, every_steps: _Optional[int] = ..., max_problems: _Optional[int] = ...) -> None: ...
 
 class EvaluationSpec(_message.Message):
-    __slots__ = ("benchmarks", "samples_per_problem", "k", "temperature", "top_p", "max_response_tokens", "evaluate_teacher", "seed")
+    __slots__ = ("benchmarks", "samples_per_problem", "k", "temperature", "top_p", "max_response_tokens", "evaluate_teacher", "seed", "profile", "top_k", "during_training")
     BENCHMARKS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_PER_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
@@ -394,6 +452,9 @@ class EvaluationSpec(_message.Message):
     MAX_RESPONSE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     EVALUATE_TEACHER_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    DURING_TRAINING_FIELD_NUMBER: _ClassVar[int]
     benchmarks: _containers.RepeatedCompositeFieldContainer[BenchmarkSpec]
     samples_per_problem: int
     k: _containers.RepeatedScalarFieldContainer[int]
@@ -402,7 +463,10 @@ class EvaluationSpec(_message.Message):
     max_response_tokens: int
     evaluate_teacher: bool
     seed: int
-    def __init__(self, benchmarks: _Optional[_Iterable[_Union[BenchmarkSpec, _Mapping]]] = ..., samples_per_problem: _Optional[int] = ..., k: _Optional[_Iterable[int]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., max_response_tokens: _Optional[int] = ..., evaluate_teacher: _Optional[bool] = ..., seed: _Optional[int] = ...) -> None: ...
+    profile: str
+    top_k: int
+    during_training: DuringTrainingSpec
+    def __init__(self, benchmarks: _Optional[_Iterable[_Union[BenchmarkSpec, _Mapping]]] = ..., samples_per_problem: _Optional[int] = ..., k: _Optional[_Iterable[int]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., max_response_tokens: _Optional[int] = ..., evaluate_teacher: _Optional[bool] = ..., seed: _Optional[int] = ..., profile: _Optional[str] = ..., top_k: _Optional[int] = ..., during_training: _Optional[_Union[DuringTrainingSpec, _Mapping]] = ...) -> None: ...
 
 class CheckpointSpec(_message.Message):
     __slots__ = ("every_steps", "keep_last")

@@ -1,0 +1,55 @@
+"""What every part of a job spec is made of: its base, and the fields that several parts share."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_TOKENS = 1_048_576
+
+
+MAX_UPDATES = 2**31 - 1
+
+
+MAX_SEED = 2**63 - 1
+
+
+ModelReference = Annotated[
+    str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_.\-/]{0,61}[a-z0-9])?$")]
+
+
+LabelValue = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+Labels = dict[LabelKey, LabelValue]
+
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+class SpecPart(BaseModel):
+    """Frozen; unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelSpec(SpecPart):
+    """A model by reference; weights are read as safetensors only and no remote code ever runs."""
+
+    model: ModelReference = Field(
+        description="`builtin/NAME`, a folder below the model root, or a hub id on the allow list."
+    )
+    revision: str | None = Field(
+        default=None,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9._\-/]+$",
+        description="Branch, tag or commit of a hub model; the hub's default when unset.",
+    )

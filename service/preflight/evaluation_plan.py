@@ -1,0 +1,103 @@
+"""What an evaluation of a model will take, and the empty plan of a regrade."""
+
+from service.jobs.plans import JobWork, MemoryPlan, Plan, UnknownPart, Work
+from service.jobs.spec import EvaluationJobSpec, RegradeJobSpec
+from service.preflight.architecture import Architecture, UnknownArchitecture
+from service.preflight.evaluation_checks import EvaluationFindings
+from service.preflight.forward_work import evaluation_work
+from service.preflight.memory import BYTES_OF_DTYPE, possible_dtypes
+from service.preflight.plan import MeasuredRate, reasons_for_no_time, time_plan
+from service.preflight.tensor_sizes import FLOAT32_BYTES, evaluation_cache_bytes
+
+
+def make_evaluation_plan(
+    spec: EvaluationJobSpec, findings: EvaluationFindings, *, rate: MeasuredRate | None
+) -> Plan:
+    """As of a distillation without its training; the parts of an unknown architecture are None."""
+    architecture = findings.model.architecture
+    model = architecture if isinstance(architecture, Architecture) else None
+    evaluation = evaluation_work(
+        spec.evaluation,
+        findings.num_benchmark_problems,
+        model,
+        max_prompt_tokens=spec.max_prompt_tokens,
+    )
+    job = JobWork(training=Work(tokens=0, flops=0), evaluation=evaluation, total=evaluation)
+    unknown = []
+    if isinstance(architecture, UnknownArchitecture):
+        unknown.append(UnknownPart(part="student", reason=architecture.reason))
+    unknown += reasons_for_no_time(job, rate=rate)
+    return Plan(
+        spec=spec,
+        warnings=findings.warnings,
+        student=model and model.parameter_counts(),
+        teacher=None,
+        trained_parameters=None,
+        memory=tuple(
+            _memory_plan(spec, findings, model, dtype=dtype)
+            for dtype in possible_dtypes(spec.compute)
+        ),
+        step=None,
+        job=job,
+        time=time_plan(None, job, rate=rate),
+        unknown=tuple(unknown),
+    )
+
+
+def make_regrade_plan(spec: RegradeJobSpec) -> Plan:
+    """No model is run."""
+    return Plan(
+        spec=spec,
+        warnings=(),
+        student=None,
+        teacher=None,
+        trained_parameters=None,
+        memory=(),
+        step=None,
+        job=None,
+        time=None,
+        unknown=(),
+    )
+
+
+def _memory_plan(
+    spec: EvaluationJobSpec,
+    findings: EvaluationFindings,
+    model: Architecture | None,
+    *,
+    dtype: str,
+) -> MemoryPlan:
+    """Weights, cache and logits; what training would need is 0."""
+    num_samples = sum(
+        spec.evaluation.samples_of(benchmark) * num_problems
+        for benchmark, num_problems in zip(
+            spec.evaluation.benchmarks, findings.num_benchmark_problems, strict=True
+        )
+    )
+    num_sequences = min(spec.compute.rollout_batch_size, num_samples)
+    logits = num_sequences * findings.model.vocab_size * FLOAT32_BYTES
+    weights = cache = None
+    if model is not None:
+        weights = model.parameter_counts().total * BYTES_OF_DTYPE[dtype]
+        cache = evaluation_cache_bytes(
+            model,
+            spec.evaluation,
+            num_benchmark_problems=findings.num_benchmark_problems,
+            max_prompt_tokens=spec.max_prompt_tokens,
+            batch_size=spec.compute.rollout_batch_size,
+            element_bytes=BYTES_OF_DTYPE[dtype],
+        )
+    return MemoryPlan(
+        dtype=dtype,
+        student_weights_bytes=weights,
+        teacher_weights_bytes=0,
+        optimizer_states_bytes=0,
+        gradients_bytes=0,
+        activations_bytes=0,
+        targets_bytes=0,
+        head_chunk_bytes=0,
+        rollout_cache_bytes=0,
+        rollout_logits_bytes=logits,
+        evaluation_cache_bytes=cache,
+        peak_bytes=None if weights is None or cache is None else weights + cache + logits,
+    )

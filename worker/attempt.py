@@ -1,0 +1,50 @@
+"""What one attempt works with: its lease, the stores, and when to stop."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from service.jobs.spec import ComputeSpec
+from service.settings import Settings
+from service.storage.job_store import JobStore, Lease
+from service.storage.result_store import ResultStore
+from worker.database_outage import outlast_outage
+from worker.recorder import Recorder
+from worker.rollouts.engine import RolloutEngine
+
+DATABASE_RETRY_S = 2.0
+
+Result = TypeVar("Result")
+
+# From a model, its tokenizer, the tokens that end a response, and where to compute, to what samples from it.
+EngineFactory = Callable[
+    [PreTrainedModel, PreTrainedTokenizerBase, frozenset[int], ComputeSpec, torch.device],
+    RolloutEngine,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`stop` is set when the worker drains: what is committed stays, the next attempt does the rest."""
+
+    lease: Lease
+    directory: Path
+    settings: Settings
+    job_store: JobStore
+    result_store: ResultStore
+    recorder: Recorder
+    stop: threading.Event
+    make_engine: EngineFactory
+
+    def outlast(self, read: Callable[[], Result]) -> Result:
+        """The result of a read, however long the database is away."""
+        return outlast_outage(read, pause=self.pause)
+
+    def pause(self) -> bool:
+        """Waits a little between two tries; True where the attempt should give up."""
+        return self.stop.wait(DATABASE_RETRY_S)
