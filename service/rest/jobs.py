@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi.openapi.models import Example
 
 from service.jobs.comparisons import SamplePlan
 from service.jobs.plans import Plan
@@ -58,6 +59,20 @@ EXAMPLE_SPEC = {
     "drift_map_block_size": 16,
     "seed": 7,
 }
+EXAMPLE_EVALUATION = {
+    "kind": "evaluation",
+    "model": {"model": "builtin/arithmetic-teacher"},
+    "max_prompt_tokens": 64,
+    "evaluation": EXAMPLE_SPEC["evaluation"],
+}
+EXAMPLES: dict[str, Example] = {
+    "arithmetic": {"summary": "Distil the built-in student", "value": EXAMPLE_SPEC},
+    "evaluation": {"summary": "Evaluate a model as it is", "value": EXAMPLE_EVALUATION},
+    "regrade": {
+        "summary": "Grade the samples of an ended job anew",
+        "value": {"kind": "regrade", "job_id": "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"},
+    },
+}
 
 
 router = APIRouter(
@@ -81,7 +96,7 @@ router = APIRouter(
     },
 )
 def create_job(
-    spec: Annotated[AnyJobSpec, Body(openapi_examples={"arithmetic": {"value": EXAMPLE_SPEC}})],
+    spec: Annotated[AnyJobSpec, Body(openapi_examples=EXAMPLES)],
     operations: FromApp,
     response: Response,
     idempotency_key: Annotated[

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 import uvicorn
 
+from service.jobs.spec import AnyJobSpec
 from service.rest.app import create_app
 from service.storage.job_store import JobStore, Lease
 from service.storage.result_store import ResultStore
@@ -46,7 +47,11 @@ class Site:
 
     def claimed_job(self, **fields: object) -> Lease:
         """A job that a worker is running."""
-        self.jobs.create(job_spec(**fields), warnings=(), queue=QUEUE)
+        return self.claimed(job_spec(**fields))
+
+    def claimed(self, spec: AnyJobSpec) -> Lease:
+        """A job of this spec that a worker is running."""
+        self.jobs.create(spec, warnings=(), queue=QUEUE)
         claim = self.jobs.claim(queue=QUEUE, owner="worker-1", lease_s=600)
         assert claim is not None
         self.jobs.start_running(claim.lease)

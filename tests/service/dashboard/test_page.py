@@ -1,6 +1,7 @@
 """The page in a real browser, over the real API and database."""
 
 import hashlib
+import itertools
 import json
 import re
 import shlex
@@ -10,9 +11,12 @@ import httpx
 import pytest
 
 from service.errors import ErrorCode
+from service.jobs.parsing import parse_spec
+from service.jobs.records import PromptOverlapRecord
 from service.jobs.results import Failure, FieldViolation
 from service.jobs.state import JobState
 from tests.service.dashboard.measured_jobs import evaluation_record, job_spec, update_record
+from tests.worker_records import a_batch, a_sample
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -106,6 +110,51 @@ def test_a_job_shows_the_loss_pass_at_k_and_drift_that_were_recorded(site, open_
     expect(tab.page.locator("output").last).to_have_text(
         "update 1, positions 16–31: −0.01 (mean |d| 0.02, 100 tokens)"
     )
+
+
+def test_an_evaluation_shows_its_samples_and_results_and_nothing_of_training(site, open_page):
+    chains = {"name": "chains", "problems": {"source": "arithmetic", "num_problems": 4}}
+    spec = {
+        "kind": "evaluation",
+        "model": {"model": "builtin/arithmetic-teacher"},
+        "evaluation": {"benchmarks": [chains]},
+    }
+    lease = site.claimed(parse_spec(spec))
+    site.results.record_samples(lease, a_batch("model", [a_sample(0), a_sample(1)], total=32))
+    row = open_page().page.locator("tbody tr")
+    expect(row).to_contain_text("evaluation of builtin/arithmetic-teacher")
+    expect(row).to_contain_text("2 / 32 samples")
+
+    site.results.record_evaluation(lease, evaluation_record("model", num_correct=(0, 0, 8, 8)))
+    tab = open_page(f"#/jobs/{lease.job_id}")
+
+    table = tab.page.get_by_role("table", name="pass@k on chains")
+    pass_at_8 = table.get_by_role("row", name="pass@8")
+    expect(pass_at_8.locator(".estimate")).to_have_text(["0.500"])
+    expect(pass_at_8).to_contain_text("samples: ")
+    expect(tab.page.locator(".interval-plot g.stage-model")).to_have_count(2)
+    expect(tab.page.get_by_text("Graded by a grader")).to_be_visible()
+    for heading in ("Training", "Drift map", "Checkpoints"):
+        expect(tab.page.get_by_role("heading", name=heading)).to_have_count(0)
+    assert tab.complaints == []
+
+
+def test_evaluations_during_training_and_means_stand_in_tables_of_their_own(site, open_page):
+    lease = site.claimed_job()
+    for stage, benchmark in itertools.product(
+        ("baseline", "step-0000005", "final"), ("chains", "sums")
+    ):
+        record = evaluation_record(stage, num_correct=(0, 2, 4, 8), benchmark=benchmark)
+        site.results.record_evaluation(lease, record)
+    site.results.record_overlap(lease, PromptOverlapRecord("sums", 100, 7, 7, ()))
+
+    page = open_page(f"#/jobs/{lease.job_id}").page
+
+    during = page.get_by_role("table", name="pass@k on sums during training")
+    expect(during.get_by_role("row", name="step 5")).to_contain_text("0.438")
+    mean = page.get_by_role("table", name="Mean pass@k over benchmarks")
+    expect(mean.get_by_role("row", name="pass@8").locator(".estimate")).to_have_text(["0.750"] * 2)
+    expect(page.get_by_text("7 of 100 prompts share 13 words in a row with sums")).to_be_visible()
 
 
 def test_a_running_job_is_brought_up_to_date_without_a_reload(site, open_page):

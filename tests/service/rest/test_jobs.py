@@ -10,7 +10,7 @@ from service.jobs.records import (
     UpdateRecord,
 )
 from service.jobs.state import JobState
-from service.rest.jobs import EXAMPLE_SPEC
+from service.rest.jobs import EXAMPLE_EVALUATION, EXAMPLE_SPEC
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from tests.worker_records import a_batch, a_sample, an_evaluation_record, an_outcome
@@ -34,8 +34,9 @@ def test_a_submitted_job_is_created_rung_and_readable(api, spec, settings, wait_
     wait_until(lambda: doorbell.num_waiting("default") == 1)
 
 
-def test_the_example_of_the_description_is_accepted(api):
-    assert api.post("/v1/jobs", json=EXAMPLE_SPEC).status_code == 201
+@pytest.mark.parametrize("example", [EXAMPLE_SPEC, EXAMPLE_EVALUATION])
+def test_the_examples_of_the_description_are_accepted(api, example):
+    assert api.post("/v1/jobs", json=example).status_code == 201
 
 
 def test_a_doubtful_spec_is_accepted_with_a_warning_that_names_the_field(api, spec_with):
