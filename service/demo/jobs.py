@@ -1,6 +1,6 @@
 """The four jobs of the demo: small enough for two CPU cores, long enough to learn."""
 
-from service.jobs.evaluation_spec import BenchmarkSpec, EvaluationSpec
+from service.jobs.evaluation_spec import BenchmarkSpec, EvaluationSpec, SamplingProfile
 from service.jobs.loss_spec import (
     GateSpec,
     Granularity,
@@ -54,8 +54,7 @@ def demo_spec(name: str, objective: Objective, gate: GateSpec, seed: int) -> Job
             ),
             samples_per_problem=8,
             k=(1, 8),
-            temperature=1.0,
-            top_p=1.0,
+            profile=SamplingProfile.POLICY,
             max_response_tokens=112,
             seed=seed,
         ),
