@@ -66,6 +66,10 @@ class Operations:
         """A QUEUED job; or the job that this key and this spec made before."""
         if idempotency_key is not None:
             _check_idempotency_key(idempotency_key)
+            # Before the checks: what a retried request names may be gone since.
+            earlier = self._job_store.made_before(spec, idempotency_key=idempotency_key)
+            if earlier is not None:
+                return earlier
         job = self._job_store.create(
             spec,
             warnings=self._warnings(spec),

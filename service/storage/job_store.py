@@ -64,6 +64,11 @@ class JobStore(LeaseStore):
                 raise
             return winner
 
+    def made_before(self, spec: AnyJobSpec, *, idempotency_key: str) -> Job | None:
+        """The job that this key and this spec made. Raises IDEMPOTENCY_CONFLICT as `create` does."""
+        with self._database.read() as session:
+            return _job_of_key(session, idempotency_key, spec)
+
     def get(self, job_id: str) -> Job:
         """Raises JOB_NOT_FOUND."""
         with self._database.read() as session:

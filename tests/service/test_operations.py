@@ -46,6 +46,24 @@ def test_a_refused_spec_is_neither_stored_nor_rung_for(operations, settings):
     assert Doorbell(celery_app(settings)).num_waiting("a-queue") == 0
 
 
+def test_a_retried_request_gets_its_job_though_its_file_is_gone(operations, settings):
+    prompts = settings.resolved_dataset_root() / "prompts.jsonl"
+    prompts.parent.mkdir(parents=True)
+    prompts.write_text('{"problem": "1+1"}\n')
+    source = {"problems": {"source": "file", "path": "prompts.jsonl"}}
+    spec = parse_spec(SPEC | {"prompts": source})
+    job = operations.submit_job(spec, idempotency_key="once")
+    prompts.unlink()
+
+    assert operations.submit_job(spec, idempotency_key="once") == job
+    with pytest.raises(DriftgateError) as caught:
+        operations.submit_job(parse_spec(SPEC), idempotency_key="once")
+    assert caught.value.code is ErrorCode.IDEMPOTENCY_CONFLICT
+    with pytest.raises(DriftgateError) as caught:
+        operations.submit_job(spec, idempotency_key="another")
+    assert caught.value.code is ErrorCode.DATASET_NOT_FOUND
+
+
 def test_a_spec_can_be_checked_without_being_submitted(operations):
     plan = operations.plan_job(parse_spec(SPEC | {"gate": {"block_size": 128}}))
     assert "gate.block_size" in [warning.field for warning in plan.warnings]
