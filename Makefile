@@ -30,8 +30,9 @@ demo: $(RUNTIME) ## Distil the built-in student four ways and print what it gain
 up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 	$(BIN)/driftgate up
 
+# Every process of tests starts its own servers, so there are four at most; what a file's tests share stays in one.
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(DEVELOPMENT) ## Style, types, import contracts and protos
 	$(BIN)/ruff check .
