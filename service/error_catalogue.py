@@ -34,6 +34,9 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.INVALID_ARGUMENT: CatalogueEntry(
         400, "INVALID_ARGUMENT", retryable=False, meaning="The request is malformed."
     ),
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: CatalogueEntry(
+        415, "INVALID_ARGUMENT", retryable=False, meaning="The body is of another content type."
+    ),
     ErrorCode.MODEL_NOT_FOUND: _precondition("The model does not exist where the spec points."),
     ErrorCode.MODEL_OUTSIDE_ROOT: _invalid("The model path leaves the model root."),
     ErrorCode.MODEL_NOT_ALLOWED: _invalid("The hub id is not on the allow list."),
@@ -49,8 +52,15 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.DATASET_INVALID: _precondition("The dataset's content cannot be used."),
     ErrorCode.PROMPTS_EMPTY: _invalid("There is no prompt to train on or no problem to grade."),
     ErrorCode.PROMPT_TOO_LONG: _invalid("A prompt has more tokens than allowed."),
+    ErrorCode.SECRET_NOT_FOUND: _precondition("The worker has no secret of this name."),
     ErrorCode.JOB_NOT_FOUND: CatalogueEntry(
         404, "NOT_FOUND", retryable=False, meaning="No job has this id."
+    ),
+    ErrorCode.RESOURCE_NOT_FOUND: CatalogueEntry(
+        404,
+        "NOT_FOUND",
+        retryable=False,
+        meaning="No checkpoint, data set, API key, webhook or delivery has this id.",
     ),
     ErrorCode.ROUTE_NOT_FOUND: CatalogueEntry(
         404, "UNIMPLEMENTED", retryable=False, meaning="The API has no such address."
@@ -61,6 +71,12 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.JOB_STATE_CONFLICT: CatalogueEntry(
         409, "FAILED_PRECONDITION", retryable=False, meaning="The job's state does not allow it."
     ),
+    ErrorCode.JOB_IN_USE: CatalogueEntry(
+        409, "FAILED_PRECONDITION", retryable=True, meaning="A job that has not ended needs it."
+    ),
+    ErrorCode.VERSION_CONFLICT: CatalogueEntry(
+        412, "ABORTED", retryable=False, meaning="The job has changed since it was read."
+    ),
     ErrorCode.IDEMPOTENCY_CONFLICT: CatalogueEntry(
         409, "ALREADY_EXISTS", retryable=False, meaning="The key came with another request before."
     ),
@@ -70,11 +86,27 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.UNAUTHENTICATED: CatalogueEntry(
         401, "UNAUTHENTICATED", retryable=False, meaning="An API key is needed."
     ),
+    ErrorCode.PERMISSION_DENIED: CatalogueEntry(
+        403, "PERMISSION_DENIED", retryable=False, meaning="The API key lacks the scope for it."
+    ),
     ErrorCode.FORBIDDEN_ORIGIN: CatalogueEntry(
         403,
         "PERMISSION_DENIED",
         retryable=False,
         meaning="The request came through another host name or from another site's page.",
+    ),
+    ErrorCode.RATE_LIMITED: CatalogueEntry(
+        429, "RESOURCE_EXHAUSTED", retryable=True, meaning="Too many requests in a short time."
+    ),
+    ErrorCode.QUOTA_EXCEEDED: CatalogueEntry(
+        429,
+        "RESOURCE_EXHAUSTED",
+        retryable=True,
+        meaning="As many queued jobs or open streams as allowed.",
+    ),
+    ErrorCode.WEBHOOK_TARGET_FORBIDDEN: _invalid("Webhooks may not go to this address."),
+    ErrorCode.EXPORT_FAILED: CatalogueEntry(
+        500, "INTERNAL", retryable=False, meaning="The destination did not take the checkpoint."
     ),
     ErrorCode.DATABASE_UNAVAILABLE: CatalogueEntry(
         503, "UNAVAILABLE", retryable=True, meaning="The database does not answer."

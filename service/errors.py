@@ -10,6 +10,7 @@ class ErrorCode(StrEnum):
 
     INVALID_SPEC = "INVALID_SPEC"
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_OUTSIDE_ROOT = "MODEL_OUTSIDE_ROOT"
     MODEL_NOT_ALLOWED = "MODEL_NOT_ALLOWED"
@@ -22,14 +23,23 @@ class ErrorCode(StrEnum):
     DATASET_INVALID = "DATASET_INVALID"
     PROMPTS_EMPTY = "PROMPTS_EMPTY"
     PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
+    SECRET_NOT_FOUND = "SECRET_NOT_FOUND"
     JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     JOB_STATE_CONFLICT = "JOB_STATE_CONFLICT"
+    JOB_IN_USE = "JOB_IN_USE"
+    VERSION_CONFLICT = "VERSION_CONFLICT"
     IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
     FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
+    RATE_LIMITED = "RATE_LIMITED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    WEBHOOK_TARGET_FORBIDDEN = "WEBHOOK_TARGET_FORBIDDEN"
+    EXPORT_FAILED = "EXPORT_FAILED"
     DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
     LEASE_LOST = "LEASE_LOST"
     NON_FINITE_LOSS = "NON_FINITE_LOSS"
@@ -52,14 +62,22 @@ class Violation:
 class DriftgateError(Exception):
     """A refusal or a failure with a stable code, one sentence for a person, and the fields at fault.
 
-    Survives pickling: its three arguments are all of its state.
+    retry_after_s: when the same request may succeed, where that is known. Survives pickling: its
+    arguments are all of its state.
     """
 
-    def __init__(self, code: ErrorCode, message: str, violations: Sequence[Violation] = ()) -> None:
-        super().__init__(code, message, tuple(violations))
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        violations: Sequence[Violation] = (),
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(code, message, tuple(violations), retry_after_s)
         self.code = code
         self.message = message
         self.violations = tuple(violations)
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -5,13 +5,19 @@ from contextlib import suppress
 
 from service.comparisons import compare, plan_more_samples
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.access import ANYONE, Caller
 from service.jobs.catalog import Metric
 from service.jobs.comparisons import Comparison, SamplePlan
+from service.jobs.job_queries import JobFilter, JobOrder
 from service.jobs.parsing import parse_spec
+from service.jobs.patches import JobPatch
 from service.jobs.plans import Plan
 from service.jobs.results import (
     DriftMap,
     Job,
+    JobAttempts,
+    JobBatch,
+    JobChanges,
     JobCheckpoints,
     JobEventPage,
     JobMetrics,
@@ -30,6 +36,7 @@ from service.preflight.plan import MeasuredRate, is_comparable, make_plan, measu
 from service.preflight.regrade import find_regraded
 from service.preflight.warm_start import find_warm_start
 from service.settings import Settings
+from service.storage.job_reads import NO_FILTER
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
@@ -41,6 +48,9 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 MAX_COMPARED_JOBS = 20
+MAX_BATCH_SIZE = 100
+MAX_COUNT = 2**53  # beyond it JavaScript cannot count
+DEFAULT_NUM_EVENTS = 500
 DEFAULT_K = 8
 DEFAULT_POWER = 0.8
 NUM_JOBS_MEASURED = 50
@@ -62,12 +72,16 @@ class Operations:
         self._doorbell = doorbell
         self._settings = settings
 
-    def submit_job(self, spec: AnyJobSpec, *, idempotency_key: str | None = None) -> Job:
-        """A QUEUED job; or the job that this key and this spec made before."""
+    def submit_job(
+        self, spec: AnyJobSpec, *, idempotency_key: str | None = None, caller: Caller = ANYONE
+    ) -> Job:
+        """A QUEUED job; or the job that this key and this spec of the caller made before."""
         if idempotency_key is not None:
             _check_idempotency_key(idempotency_key)
             # Before the checks: what a retried request names may be gone since.
-            earlier = self._job_store.made_before(spec, idempotency_key=idempotency_key)
+            earlier = self._job_store.made_before(
+                spec, idempotency_key=idempotency_key, caller=caller
+            )
             if earlier is not None:
                 return earlier
         job = self._job_store.create(
@@ -75,6 +89,7 @@ class Operations:
             warnings=self._warnings(spec),
             queue=self._settings.queue,
             idempotency_key=idempotency_key,
+            caller=caller,
         )
         self._doorbell.ring(self._settings.queue)
         return job
@@ -98,7 +113,7 @@ class Operations:
         if self._settings.device_flops is not None:
             return MeasuredRate(self._settings.device_flops, "DRIFTGATE_DEVICE_FLOPS")
         newest = self._job_store.list_jobs(
-            limit=NUM_JOBS_MEASURED, page_token=None, states=[JobState.SUCCEEDED]
+            limit=NUM_JOBS_MEASURED, wanted=JobFilter(states=(JobState.SUCCEEDED,))
         )
         for job in newest.jobs:
             if is_comparable(spec, job):
@@ -134,22 +149,64 @@ class Operations:
     def get_job(self, job_id: str) -> Job:
         return self._job_store.get(job_id)
 
+    def job_version(self, job_id: str) -> int:
+        """What grows with every change of the job: cheaper than the job."""
+        return self._job_store.version(job_id)
+
+    def get_jobs(self, job_ids: Sequence[str]) -> JobBatch:
+        """Those of the jobs that are there, in this order; an id named twice is read once."""
+        _check_range("job_id", len(job_ids), low=1, high=MAX_BATCH_SIZE)
+        return self._job_store.get_batch(list(dict.fromkeys(job_ids)))
+
     def list_jobs(
         self,
         *,
         limit: int = DEFAULT_PAGE_SIZE,
         page_token: str | None = None,
-        states: Sequence[JobState] = (),
+        wanted: JobFilter = NO_FILTER,
+        order: JobOrder = JobOrder.NEWEST,
     ) -> JobPage:
-        """Newest first; no `states` means all."""
         _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
-        return self._job_store.list_jobs(limit=limit, page_token=page_token, states=states)
+        return self._job_store.list_jobs(
+            limit=limit, page_token=page_token, wanted=wanted, order=order
+        )
 
-    def list_events(self, job_id: str, *, after: int = 0, limit: int = 500) -> JobEventPage:
+    def list_changes(
+        self, *, after: str | None = None, limit: int = DEFAULT_PAGE_SIZE
+    ) -> JobChanges:
+        """Jobs that changed after the token; without a token, the token of now."""
+        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        return self._job_store.changes(after=after, limit=limit)
+
+    def list_events(
+        self, job_id: str, *, after: int = 0, limit: int = DEFAULT_NUM_EVENTS
+    ) -> JobEventPage:
+        _check_range("after", after, low=0, high=MAX_COUNT)
+        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._job_store.events(job_id, after=after, limit=limit)
+
+    def list_attempts(self, job_id: str) -> JobAttempts:
+        return self._job_store.attempts(job_id)
 
     def cancel_job(self, job_id: str) -> Job:
         return self._job_store.request_cancel(job_id)
+
+    def pause_job(self, job_id: str) -> Job:
+        return self._job_store.request_pause(job_id)
+
+    def resume_job(self, job_id: str) -> Job:
+        job = self._job_store.request_resume(job_id)
+        if job.state is JobState.QUEUED:
+            self._doorbell.ring(self._settings.queue)
+        return job
+
+    def patch_job(self, job_id: str, patch: JobPatch, *, if_version: int | None = None) -> Job:
+        return self._job_store.patch(
+            job_id, labels=patch.labels, priority=patch.priority, if_version=if_version
+        )
+
+    def delete_job(self, job_id: str) -> None:
+        self._job_store.delete(job_id)
 
     def metrics(
         self, job_id: str, *, names: Sequence[str] = (), after_update: int = 0

@@ -58,6 +58,30 @@ class Settings(BaseSettings):
         "any bind that is not loopback.",
     )
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024)
+    max_dataset_bytes: int = Field(
+        default=256 * 2**20, ge=1024, description="Of one uploaded problem set."
+    )
+    max_queued_jobs_per_key: int = Field(
+        default=1000, ge=1, description="Of a key that has no limit of its own; so the next two."
+    )
+    max_requests_per_minute_per_key: int = Field(default=6000, ge=1)
+    max_streams_per_key: int = Field(default=100, ge=1)
+    max_streams: int = Field(default=2000, ge=1, description="Open streams of one process.")
+    change_poll_s: float = Field(
+        default=0.25, gt=0, description="How often a process with open streams looks for changes."
+    )
+    stream_heartbeat_s: float = Field(
+        default=15.0, gt=0, description="Between two comments of a stream that has nothing to say."
+    )
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="Folder on the worker with one file a secret, named as jobs refer to it; next to "
+        "it the environment is asked for DRIFTGATE_SECRET_NAME.",
+    )
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="Let webhooks go to private addresses, such as localhost in tests.",
+    )
 
     queue: str = Field(default="default", pattern=r"^[a-z0-9_\-]{1,63}$")
     worker_slots: int = Field(
@@ -116,6 +140,10 @@ class Settings(BaseSettings):
 
     def resolved_artifact_root(self) -> Path:
         return (self.artifact_root or self.data_dir / "artifacts").resolve()
+
+    def uploads_folder(self) -> Path:
+        """Uploaded problem sets; on the artifact store, so that every worker sees them."""
+        return self.resolved_artifact_root() / "datasets"
 
 
 @lru_cache(maxsize=1)

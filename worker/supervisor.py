@@ -1,6 +1,7 @@
 """Holds one job: starts the child that trains it, keeps the lease, and writes how it ended."""
 
 import logging
+import signal
 import sys
 import threading
 import time
@@ -98,6 +99,7 @@ class Supervisor:
         """
         next_heartbeat_at = time.monotonic()
         kill_at = None
+        told_to_pause = False
         while True:
             exit_status = child.wait(timeout_s=min(WATCH_INTERVAL_S, self.heartbeat_s))
             if exit_status is not None:
@@ -109,19 +111,24 @@ class Supervisor:
             if kill_at is not None and now >= kill_at:
                 return child.kill()
             if now >= next_heartbeat_at:
-                self._heartbeat(lease)
+                if self._is_to_pause(lease) and not told_to_pause:
+                    # No grace runs out: to be killed would cost what it did since its last checkpoint.
+                    child.ask_to_stop()
+                    told_to_pause = True
                 next_heartbeat_at = time.monotonic() + self.heartbeat_s
 
-    def _heartbeat(self, lease: Lease) -> None:
+    def _is_to_pause(self, lease: Lease) -> bool:
+        """Renews the lease. Raises LEASE_LOST and _CancelledError."""
         try:
             orders = self.job_store.heartbeat(lease, lease_s=self.lease_s)
         except DriftgateError as error:
             if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
                 raise
             logger.warning("job %s trains on without heartbeat: %s", lease.job_id, error.message)
-        else:
-            if orders.cancel:
-                raise _CancelledError
+            return False
+        if orders.cancel:
+            raise _CancelledError
+        return orders.pause
 
     def _report(self, lease: Lease, exit_status: int, attempt_dir: Path) -> None:
         failure = read_failure(attempt_dir) if exit_status == ExitStatus.FAILED else None
@@ -129,8 +136,11 @@ class Supervisor:
             self._finish(lease, state=JobState.SUCCEEDED, message="Everything is done.")
         elif failure is not None:
             self._finish(lease, state=JobState.FAILED, message=failure.message, failure=failure)
-        elif exit_status == ExitStatus.STOPPED or self.drain.is_set():
+        elif self.drain.is_set():
             self._release(lease, counted=False, message="The worker was asked to stop.")
+        elif exit_status in (ExitStatus.STOPPED, -signal.SIGTERM):
+            # By the signal where it came before the child could handle it.
+            self._release(lease, counted=False, message="The attempt stopped when it was asked to.")
         else:
             self._release(lease, counted=True, message=_crash_message(exit_status, attempt_dir))
 

@@ -49,7 +49,7 @@ class Granularity(StrEnum):
 
     BLOCK = "block"
     NEWLINE_SPAN = "newline_span"
-    TOKEN = "token"  # noqa: S105 not a password
+    TOKEN = "token"
     SEQUENCE = "sequence"
     NONE = "none"
 

@@ -62,7 +62,10 @@ class Job(View):
     cancel_requested_at: datetime | None
     failure: Failure | None
     warnings: tuple[SpecWarning, ...]
-    labels: dict[str, str]
+    labels: dict[str, str] = Field(
+        description="As patched last; the spec keeps those it came with."
+    )
+    priority: int = Field(default=0, description="Of waiting jobs, the highest is taken first.")
     spec: AnyJobSpec
     spec_version: int
     version: int = Field(description="Grows with every change of the job.")
@@ -73,10 +76,50 @@ class Job(View):
 
 
 class JobPage(View):
-    """Newest first."""
+    """Newest first unless asked otherwise."""
 
     jobs: tuple[Job, ...]
     next_page_token: str | None
+
+
+class JobBatch(View):
+    """Jobs in the order in which they were asked for, without those that are not there."""
+
+    jobs: tuple[Job, ...]
+    missing: tuple[str, ...] = Field(description="Ids that no job has.")
+
+
+class JobChange(View):
+    """A job that changed, as it is now."""
+
+    job_id: str
+    job: Job | None = Field(description="null where the job was deleted.")
+
+
+class JobChanges(View):
+    """Oldest change first; a job that changed several times is there once, as it is now."""
+
+    changes: tuple[JobChange, ...]
+    next_after: str = Field(description="Pass as `after` for what follows.")
+
+
+class Attempt(View):
+    """One claim of a job by a worker."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    resumed_from_update: int | None = Field(description="null where it trained nothing yet.")
+    newest_checkpoint_update: int | None
+    outcome: str | None = Field(description="How it ended; null while it runs.")
+
+
+class JobAttempts(View):
+    """Oldest first."""
+
+    job_id: str
+    attempts: tuple[Attempt, ...]
 
 
 class JobEvent(View):

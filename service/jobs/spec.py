@@ -14,11 +14,13 @@ from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.loss_spec import GateSpec, Objective, SampledTokenObjective
 from service.jobs.problem_sources import PromptsSpec
 from service.jobs.spec_fields import (
+    MAX_LABELS,
     MAX_TOKENS,
     MAX_UPDATES,
     Labels,
     ModelSpec,
     Name,
+    Priority,
     Seed,
     SpecPart,
 )
@@ -163,7 +165,8 @@ class JobSpec(SpecPart):
 
     kind: Literal[JobKind.DISTILLATION] = JobKind.DISTILLATION
     name: Name | None = None
-    labels: Labels = Field(default_factory=dict, max_length=64)
+    labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    priority: Priority = 0
     student: ModelSpec
     warm_start: WarmStartSpec | None = Field(
         default=None, description="null starts from the student as it is."
@@ -224,7 +227,8 @@ class EvaluationJobSpec(SpecPart):
 
     kind: Literal[JobKind.EVALUATION]
     name: Name | None = None
-    labels: Labels = Field(default_factory=dict, max_length=64)
+    labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    priority: Priority = 0
     model: ModelSpec
     evaluation: EvaluationSpec
     max_prompt_tokens: int = Field(default=2048, ge=1, le=MAX_TOKENS)
@@ -250,7 +254,8 @@ class RegradeJobSpec(SpecPart):
 
     kind: Literal[JobKind.REGRADE]
     name: Name | None = None
-    labels: Labels = Field(default_factory=dict, max_length=64)
+    labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    priority: Priority = 0
     job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
 
 

@@ -32,6 +32,20 @@ LabelValue = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-
 Labels = dict[LabelKey, LabelValue]
 
 
+MAX_LABELS = 64
+MAX_PRIORITY = 1000
+
+
+Priority = Annotated[
+    int,
+    Field(
+        ge=-MAX_PRIORITY,
+        le=MAX_PRIORITY,
+        description="Of waiting jobs, the highest is taken first, then the oldest.",
+    ),
+]
+
+
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 

@@ -57,8 +57,16 @@ EDGES: dict[JobState, frozenset[JobState]] = {
             JobState.FAILED,
         }
     ),
+    # Back to RUNNING: a resume that comes before the worker has stopped. Where the child has stopped already,
+    # its attempt ends without an answer and the job is queued.
     JobState.PAUSING: frozenset(
-        {JobState.PAUSED, JobState.CANCELLING, JobState.SUCCEEDED, JobState.FAILED}
+        {
+            JobState.PAUSED,
+            JobState.RUNNING,
+            JobState.CANCELLING,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+        }
     ),
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.CANCELLING: frozenset({JobState.CANCELLED}),

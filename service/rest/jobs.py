@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Header, Query, Response
 from fastapi.openapi.models import Example
 
 from service.jobs.comparisons import SamplePlan
+from service.jobs.job_queries import JobFilter
 from service.jobs.plans import Plan
 from service.jobs.results import (
     DriftMap,
@@ -128,7 +129,9 @@ def list_jobs(
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     page_token: PageToken = None,
 ) -> JobPage:
-    return operations.list_jobs(limit=page_size, page_token=page_token, states=state)
+    return operations.list_jobs(
+        limit=page_size, page_token=page_token, wanted=JobFilter(states=tuple(state))
+    )
 
 
 @router.get("/{job_id}", summary="Get a job", responses=NOT_FOUND)

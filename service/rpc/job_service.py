@@ -2,6 +2,7 @@
 
 import grpc
 
+from service.jobs.job_queries import JobFilter
 from service.operations import DEFAULT_PAGE_SIZE, Operations, parse_spec
 from service.rpc.convert import job_message, job_states, plan_message, spec_data
 from service.rpc.generated.driftgate.v1 import jobs_pb2, jobs_pb2_grpc
@@ -40,7 +41,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         page = self._operations.list_jobs(
             limit=request.page_size or DEFAULT_PAGE_SIZE,
             page_token=request.page_token or None,
-            states=job_states(request.states),
+            wanted=JobFilter(states=job_states(request.states)),
         )
         return jobs_pb2.ListJobsResponse(
             jobs=[job_message(job) for job in page.jobs],

@@ -1,8 +1,7 @@
-"""Rows of jobs become what clients read, and list positions become opaque page tokens."""
+"""Rows of jobs become what clients read."""
 
 import secrets
 import time
-from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,7 +11,6 @@ from service.jobs.parsing import ANY_JOB_SPEC
 from service.jobs.results import Failure, Job, JobEvent, Progress, SpecWarning
 from service.jobs.spec import AnyJobSpec, JobSpec
 from service.jobs.state import JobPhase, JobState
-from service.storage.page_tokens import foreign_token, page_token, place_of_token
 from service.storage.tables import JobEventRow, JobRow
 
 
@@ -34,13 +32,17 @@ def job_row(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
         else None
     )
     if row is None:
-        raise DriftgateError(
-            ErrorCode.JOB_NOT_FOUND,
-            f"There is no job {job_id[:100]!r}. Ids are 32 hexadecimal digits, as in the answer to the "
-            "request that created the job.",
-            [Violation("job_id", job_id[:100], "the id of a job")],
-        )
+        raise no_such_job(job_id)
     return row
+
+
+def no_such_job(job_id: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.JOB_NOT_FOUND,
+        f"There is no job {job_id[:100]!r}. Ids are 32 hexadecimal digits, as in the answer to the "
+        "request that created the job.",
+        [Violation("job_id", job_id[:100], "the id of a job")],
+    )
 
 
 def job_view(row: JobRow) -> Job:
@@ -62,7 +64,8 @@ def job_view(row: JobRow) -> Job:
         cancel_requested_at=row.cancel_requested_at,
         failure=Failure.model_validate(row.failure) if row.failure else None,
         warnings=tuple(SpecWarning.model_validate(warning) for warning in row.warnings),
-        labels=spec.labels,
+        labels=row.labels,
+        priority=row.priority,
         spec=spec,
         spec_version=row.spec_version,
         version=row.version,
@@ -90,23 +93,6 @@ def event_view(row: JobEventRow) -> JobEvent:
 
 def updates_per_step(spec: JobSpec) -> int:
     return spec.reuse.epochs * spec.reuse.minibatches
-
-
-def token_of_position(row: JobRow) -> str:
-    """The position after `row` in the list of jobs."""
-    return page_token([row.created_at.isoformat(), row.id])
-
-
-def page_position(token: str) -> tuple[datetime, str]:
-    """What `token_of_position` put in. Raises INVALID_ARGUMENT for anything else."""
-    created_at, job_id = place_of_token(token, types=(str, str))
-    try:
-        position = datetime.fromisoformat(str(created_at)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise foreign_token(token) from None
-    if not is_job_id(job_id):
-        raise foreign_token(token)
-    return position, str(job_id)
 
 
 def is_job_id(job_id: object) -> bool:

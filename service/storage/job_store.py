@@ -1,34 +1,39 @@
-"""Jobs in SQL as clients see them: created, read, listed, cancelled."""
+"""Jobs in SQL as clients change them: created, patched, cancelled, paused, resumed, deleted."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, insert, literal, select, tuple_
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.results import Job, JobEventPage, JobPage, SpecWarning
-from service.jobs.spec import SPEC_VERSION, AnyJobSpec
-from service.jobs.state import HELD_STATES, JobState
-from service.storage.job_rows import (
-    event_view,
-    job_row,
-    job_view,
-    new_job_id,
-    page_position,
-    token_of_position,
+from service.jobs.access import ANYONE, Caller
+from service.jobs.results import Job, SpecWarning
+from service.jobs.spec import SPEC_VERSION, AnyJobSpec, EvaluationJobSpec, JobSpec
+from service.jobs.spec_fields import MAX_LABELS
+from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState
+from service.storage.change_feed import next_change_seq
+from service.storage.job_deletion import delete_job
+from service.storage.job_reads import JobReads
+from service.storage.job_rows import is_job_id, job_row, job_view, new_job_id
+from service.storage.lease_store import Claim, Lease, Orders
+from service.storage.state_moves import add_first_event, grown, move
+from service.storage.tables import (
+    ApiKeyRow,
+    DeletedJobRow,
+    IdempotencyKeyRow,
+    JobLabelRow,
+    JobRow,
 )
-from service.storage.lease_store import Claim, Lease, LeaseStore, Orders
-from service.storage.state_moves import add_first_event, move
-from service.storage.tables import IdempotencyKeyRow, JobEventRow, JobRow, UtcDateTime
 
 __all__ = ["Claim", "JobStore", "Lease", "Orders"]
 
 
-class JobStore(LeaseStore):
+class JobStore(JobReads):
     """What clients ask of jobs, and what workers do with them. Every method is one transaction."""
 
     def create(
@@ -38,76 +43,43 @@ class JobStore(LeaseStore):
         warnings: Sequence[SpecWarning],
         queue: str,
         idempotency_key: str | None = None,
+        caller: Caller = ANYONE,
     ) -> Job:
-        """A new job, QUEUED; or the one that the same key and the same spec made before.
+        """A new job, QUEUED; or the one that the same key and the same spec of this caller made before.
 
-        Raises IDEMPOTENCY_CONFLICT where the key came with another spec.
+        Raises IDEMPOTENCY_CONFLICT where the key came with another spec, and QUOTA_EXCEEDED where the
+        caller has as many jobs waiting as it may.
         """
         try:
             with self._database.transaction() as session:
                 if idempotency_key is not None:
-                    earlier = _job_of_key(session, idempotency_key, spec)
+                    earlier = _job_of_key(session, idempotency_key, spec, caller=caller)
                     if earlier is not None:
                         return earlier
+                _check_quota(session, caller)
                 now = self._database.now(session)
-                row = _insert(session, spec, warnings=warnings, queue=queue, now=now)
+                row = _insert(session, spec, warnings=warnings, queue=queue, now=now, caller=caller)
                 if idempotency_key is not None:
-                    _insert_key(session, idempotency_key, spec, job_id=row.id, now=now)
+                    _insert_key(
+                        session, idempotency_key, spec, job_id=row.id, now=now, caller=caller
+                    )
                 return job_view(row)
         except IntegrityError:
             if idempotency_key is None:
                 raise
             # Another request with this key committed between our look and our insert.
             with self._database.read() as session:
-                winner = _job_of_key(session, idempotency_key, spec)
+                winner = _job_of_key(session, idempotency_key, spec, caller=caller)
             if winner is None:
                 raise
             return winner
 
-    def made_before(self, spec: AnyJobSpec, *, idempotency_key: str) -> Job | None:
+    def made_before(
+        self, spec: AnyJobSpec, *, idempotency_key: str, caller: Caller = ANYONE
+    ) -> Job | None:
         """The job that this key and this spec made. Raises IDEMPOTENCY_CONFLICT as `create` does."""
         with self._database.read() as session:
-            return _job_of_key(session, idempotency_key, spec)
-
-    def get(self, job_id: str) -> Job:
-        """Raises JOB_NOT_FOUND."""
-        with self._database.read() as session:
-            return job_view(job_row(session, job_id))
-
-    def list_jobs(
-        self, *, limit: int, page_token: str | None = None, states: Sequence[JobState] = ()
-    ) -> JobPage:
-        """Newest first; no `states` means all. Raises INVALID_ARGUMENT for a foreign page token."""
-        query = select(JobRow).order_by(JobRow.created_at.desc(), JobRow.id.desc())
-        if states:
-            query = query.where(JobRow.state.in_(states))
-        if page_token:
-            created_at, job_id = page_position(page_token)
-            query = query.where(
-                tuple_(JobRow.created_at, JobRow.id)
-                < tuple_(literal(created_at, UtcDateTime()), literal(job_id))
-            )
-        with self._database.read() as session:
-            rows = session.scalars(query.limit(limit + 1)).all()
-            return JobPage(
-                jobs=tuple(job_view(row) for row in rows[:limit]),
-                next_page_token=token_of_position(rows[limit - 1]) if len(rows) > limit else None,
-            )
-
-    def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> JobEventPage:
-        """Oldest first, from the one that follows `after`. Raises JOB_NOT_FOUND."""
-        with self._database.read() as session:
-            job_row(session, job_id)
-            rows = session.scalars(
-                select(JobEventRow)
-                .where(JobEventRow.job_id == job_id, JobEventRow.seq > after)
-                .order_by(JobEventRow.seq)
-                .limit(limit)
-            ).all()
-            return JobEventPage(
-                events=tuple(event_view(row) for row in rows),
-                next_after=rows[-1].seq if rows else after,
-            )
+            return _job_of_key(session, idempotency_key, spec, caller=caller)
 
     def request_cancel(self, job_id: str) -> Job:
         """A waiting job is cancelled at once, a held one when its worker obeys.
@@ -131,36 +103,118 @@ class JobStore(LeaseStore):
                 cancel_requested_at=now,
             )
             if not moved:
-                raise DriftgateError(
-                    ErrorCode.JOB_STATE_CONFLICT,
-                    f"Job {job_id} has already {state} and cannot be cancelled.",
-                    [Violation("state", state, "any state that is not final")],
-                )
+                raise _state_conflict(row, verb="cancelled")
             session.refresh(row)
             return job_view(row)
 
-    def num_queued(self, queue: str) -> int:
-        with self._database.read() as session:
-            return (
-                session.scalar(
-                    select(func.count())
-                    .select_from(JobRow)
-                    .where(JobRow.queue == queue, JobRow.state == JobState.QUEUED)
-                )
-                or 0
-            )
+    def request_pause(self, job_id: str) -> Job:
+        """A waiting job is paused at once, a held one once its worker has saved it.
 
-    def queues_with_work(self) -> list[str]:
-        """Queues that hold a QUEUED job, by name."""
+        Asking again changes nothing. Raises JOB_NOT_FOUND, or JOB_STATE_CONFLICT where the job has ended or
+        is being cancelled.
+        """
+        with self._database.transaction() as session:
+            row = job_row(session, job_id, lock=True)
+            state = JobState(row.state)
+            if state in (JobState.PAUSING, JobState.PAUSED):
+                return job_view(row)
+            target = JobState.PAUSING if state in HELD_STATES else JobState.PAUSED
+            return self._obey(session, row, target, verb="paused", message="Pause requested.")
+
+    def request_resume(self, job_id: str) -> Job:
+        """A paused job waits again; one that is about to pause goes on.
+
+        For a job that waits or runs it changes nothing. Raises JOB_NOT_FOUND, or JOB_STATE_CONFLICT where the
+        job has ended or is being cancelled.
+        """
+        with self._database.transaction() as session:
+            row = job_row(session, job_id, lock=True)
+            state = JobState(row.state)
+            if state in (JobState.QUEUED, JobState.STARTING, JobState.RUNNING):
+                return job_view(row)
+            target = JobState.RUNNING if state is JobState.PAUSING else JobState.QUEUED
+            if state not in (JobState.PAUSED, JobState.PAUSING):
+                raise _state_conflict(row, verb="resumed")
+            return self._obey(session, row, target, verb="resumed", message="Resume requested.")
+
+    def patch(
+        self,
+        job_id: str,
+        *,
+        labels: Mapping[str, str | None] | None = None,
+        priority: int | None = None,
+        if_version: int | None = None,
+    ) -> Job:
+        """Set or, with None, remove labels, and set the priority; what is not named stays.
+
+        Raises JOB_NOT_FOUND, VERSION_CONFLICT where the job is not of `if_version`, INVALID_ARGUMENT for too
+        many labels, and JOB_STATE_CONFLICT for the priority of a job that has ended.
+        """
+        with self._database.transaction() as session:
+            row = job_row(session, job_id, lock=True)
+            if if_version is not None and row.version != if_version:
+                raise _version_conflict(row, if_version)
+            values: dict[str, Any] = {}
+            if priority is not None and priority != row.priority:
+                if row.state in TERMINAL_STATES:
+                    raise _state_conflict(row, verb="given another priority")
+                values["priority"] = priority
+            patched = _patched_labels(row.labels, labels or {})
+            if patched != row.labels:
+                values["labels"] = patched
+                _replace_labels(session, job_id, patched)
+            if values:
+                now = self._database.now(session)
+                session.execute(
+                    update(JobRow)
+                    .where(JobRow.id == job_id)
+                    .values(**grown(session, now=now), **values)
+                    .execution_options(synchronize_session=False)
+                )
+                session.refresh(row)
+            return job_view(row)
+
+    def delete(self, job_id: str) -> None:
+        """Remove an ended job with all that was measured; a job that was deleted before stays so.
+
+        Raises JOB_NOT_FOUND, JOB_STATE_CONFLICT and JOB_IN_USE.
+        """
+        with self._database.transaction() as session:
+            if is_job_id(job_id) and session.get(DeletedJobRow, job_id) is not None:
+                return
+            row = job_row(session, job_id, lock=True)
+            now = self._database.now(session)
+            delete_job(session, row, now=now, is_postgres=self._database.is_postgres)
+
+    def folders_to_remove(self, limit: int) -> list[str]:
+        """Ids of deleted jobs whose folders may still be there."""
         with self._database.read() as session:
             return list(
                 session.scalars(
-                    select(JobRow.queue)
-                    .where(JobRow.state == JobState.QUEUED)
-                    .distinct()
-                    .order_by(JobRow.queue)
+                    select(DeletedJobRow.job_id)
+                    .where(DeletedJobRow.folder_removed_at.is_(None))
+                    .order_by(DeletedJobRow.job_id)
+                    .limit(limit)
                 )
             )
+
+    def folder_removed(self, job_id: str) -> None:
+        with self._database.transaction() as session:
+            session.execute(
+                update(DeletedJobRow)
+                .where(DeletedJobRow.job_id == job_id)
+                .values(folder_removed_at=self._database.now(session))
+            )
+
+    def _obey(
+        self, session: Session, row: JobRow, target: JobState, *, verb: str, message: str
+    ) -> Job:
+        """Raises JOB_STATE_CONFLICT where the move is no edge."""
+        now = self._database.now(session)
+        if not move(session, row.id, target, now=now, message=message):
+            raise _state_conflict(row, verb=verb)
+        session.refresh(row)
+        return job_view(row)
 
 
 def _insert(
@@ -170,16 +224,25 @@ def _insert(
     warnings: Sequence[SpecWarning],
     queue: str,
     now: datetime,
+    caller: Caller,
 ) -> JobRow:
+    model, teacher_model = _models_of(spec)
     row = JobRow(
         id=new_job_id(),
         name=spec.name,
+        kind=spec.kind,
+        model=model,
+        teacher_model=teacher_model,
+        labels=spec.labels,
+        priority=spec.priority,
+        api_key_id=caller.key_id or None,
         state=JobState.QUEUED,
         queue=queue,
         spec=spec.model_dump(mode="json"),
         spec_version=SPEC_VERSION,
         warnings=[warning.model_dump(mode="json") for warning in warnings],
         version=1,
+        change_seq=next_change_seq(is_postgres=session.get_bind().dialect.name == "postgresql"),
         last_event_seq=1,
         step=0,
         update_index=0,
@@ -193,21 +256,107 @@ def _insert(
     session.add(row)
     session.flush()
     add_first_event(session, row.id, now=now, message="Submitted.")
+    _add_labels(session, row.id, spec.labels)
     return row
 
 
+def _models_of(spec: AnyJobSpec) -> tuple[str | None, str | None]:
+    match spec:
+        case JobSpec():
+            return spec.student.model, spec.teacher.model
+        case EvaluationJobSpec():
+            return spec.model.model, None
+        case _:
+            return None, None
+
+
+def _add_labels(session: Session, job_id: str, labels: Mapping[str, str]) -> None:
+    if labels:
+        session.execute(
+            insert(JobLabelRow),
+            [{"job_id": job_id, "key": key, "value": value} for key, value in labels.items()],
+        )
+
+
+def _replace_labels(session: Session, job_id: str, labels: Mapping[str, str]) -> None:
+    session.execute(delete(JobLabelRow).where(JobLabelRow.job_id == job_id))
+    _add_labels(session, job_id, labels)
+
+
+def _patched_labels(labels: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    merged = {**labels, **changes}
+    patched = {key: value for key, value in merged.items() if value is not None}
+    if len(patched) > MAX_LABELS:
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"The job would have {len(patched)} labels; allowed: {MAX_LABELS}. Remove some with null.",
+            [Violation("labels", f"{len(patched)} labels", f"at most {MAX_LABELS}")],
+        )
+    return patched
+
+
+def _check_quota(session: Session, caller: Caller) -> None:
+    """Raises QUOTA_EXCEEDED. The key's row is locked, so that two at once do not both take the last place."""
+    if caller.max_queued_jobs is None:
+        return
+    session.execute(
+        select(ApiKeyRow.id).where(ApiKeyRow.id == caller.key_id).with_for_update()
+    ).first()
+    num_queued = session.scalar(
+        select(func.count())
+        .select_from(JobRow)
+        .where(JobRow.api_key_id == caller.key_id, JobRow.state == JobState.QUEUED)
+    )
+    if (num_queued or 0) >= caller.max_queued_jobs:
+        raise DriftgateError(
+            ErrorCode.QUOTA_EXCEEDED,
+            f"This API key has {num_queued} jobs waiting, and may have {caller.max_queued_jobs}. Try "
+            "again when one has started, or cancel one.",
+            [Violation("queued_jobs", str(num_queued), f"at most {caller.max_queued_jobs}")],
+        )
+
+
+def _state_conflict(row: JobRow, *, verb: str) -> DriftgateError:
+    state = JobState(row.state)
+    is_so = f"has already {state}" if state in TERMINAL_STATES else f"is {state}"
+    return DriftgateError(
+        ErrorCode.JOB_STATE_CONFLICT,
+        f"Job {row.id} {is_so} and cannot be {verb}.",
+        [Violation("state", state, "any state that is not final")],
+    )
+
+
+def _version_conflict(row: JobRow, given: int) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.VERSION_CONFLICT,
+        f"Job {row.id} is of version {row.version}, and the change was made for version {given}. Read it "
+        "again, and repeat the change if it is still wanted.",
+        [Violation("version", str(given), str(row.version))],
+    )
+
+
 def _insert_key(
-    session: Session, key: str, spec: AnyJobSpec, *, job_id: str, now: datetime
+    session: Session,
+    key: str,
+    spec: AnyJobSpec,
+    *,
+    job_id: str,
+    now: datetime,
+    caller: Caller,
 ) -> None:
     session.execute(
         insert(IdempotencyKeyRow).values(
-            key=key, request_sha256=_request_sha256(spec), job_id=job_id, created_at=now
+            caller=caller.key_id,
+            key=key,
+            request_sha256=_request_sha256(spec),
+            job_id=job_id,
+            created_at=now,
         )
     )
 
 
-def _job_of_key(session: Session, key: str, spec: AnyJobSpec) -> Job | None:
-    known = session.get(IdempotencyKeyRow, key)
+def _job_of_key(session: Session, key: str, spec: AnyJobSpec, *, caller: Caller) -> Job | None:
+    known = session.get(IdempotencyKeyRow, (caller.key_id, key))
     if known is None:
         return None
     if known.request_sha256 != _request_sha256(spec):

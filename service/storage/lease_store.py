@@ -51,12 +51,15 @@ class LeaseStore:
         self._database = database
 
     def claim(self, *, queue: str, owner: str, lease_s: float) -> Claim | None:
-        """The oldest QUEUED job of the queue, now STARTING under a new lease; None where none is."""
+        """The QUEUED job of the highest priority, of these the oldest, now STARTING under a new lease.
+
+        None where the queue holds none.
+        """
         with self._database.transaction() as session:
             row = session.scalars(
                 select(JobRow)
                 .where(JobRow.queue == queue, JobRow.state == JobState.QUEUED)
-                .order_by(JobRow.created_at, JobRow.id)
+                .order_by(JobRow.priority.desc(), JobRow.created_at, JobRow.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
             ).first()

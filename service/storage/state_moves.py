@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState, states_leading_to
+from service.storage.change_feed import next_change_seq
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
 
 
@@ -79,11 +80,21 @@ def change_under_fence(session: Session, lease: Lease, *, now: datetime, **value
     changed = session.execute(
         update(JobRow)
         .where(*standing(lease))
-        .values(version=JobRow.version + 1, updated_at=now, **values)
+        .values(**grown(session, now=now), **values)
         .returning(JobRow.id)
     ).first()
     if changed is None:
         raise lease_lost(lease)
+
+
+def grown(session: Session, *, now: datetime) -> dict[str, Any]:
+    """What every change of a job sets."""
+    is_postgres = session.get_bind().dialect.name == "postgresql"
+    return {
+        "version": JobRow.version + 1,
+        "updated_at": now,
+        "change_seq": next_change_seq(is_postgres=is_postgres),
+    }
 
 
 def hold_fence(session: Session, lease: Lease) -> None:
@@ -144,12 +155,7 @@ def _change_with_event(
     changed = session.execute(
         update(JobRow)
         .where(*conditions)
-        .values(
-            version=JobRow.version + 1,
-            last_event_seq=JobRow.last_event_seq + 1,
-            updated_at=now,
-            **values,
-        )
+        .values(**grown(session, now=now), last_event_seq=JobRow.last_event_seq + 1, **values)
         .returning(JobRow.id, JobRow.last_event_seq, JobRow.state, JobRow.lease_epoch)
         .execution_options(synchronize_session=False)
     ).first()

@@ -56,17 +56,33 @@ class Table(DeclarativeBase):
 
 
 class JobRow(Table):
-    """One job. The row is the truth about its state; every change of it grows `version`."""
+    """One job. The row is the truth about its state; every change of it grows `version`.
+
+    model: the student, or the model that is evaluated. labels: as patched last; the spec keeps those it came
+    with. change_seq: see `service.storage.change_feed`.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index(None, "queue", "state", "created_at"),
+        Index(None, "queue", "state", "priority", "created_at"),
         Index(None, "created_at", "id"),
+        Index(None, "updated_at", "id"),
+        Index(None, "state", "created_at", "id"),
         Index(None, "state", "lease_expires_at"),
+        Index(None, "change_seq", "id"),
+        Index(None, "model", "created_at"),
+        Index(None, "teacher_model", "created_at"),
+        Index(None, "api_key_id", "state"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str | None] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(16))
+    model: Mapped[str | None] = mapped_column(String(512))
+    teacher_model: Mapped[str | None] = mapped_column(String(512))
+    labels: Mapped[Any] = mapped_column(JSON)
+    priority: Mapped[int]
+    api_key_id: Mapped[str | None] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(16))
     phase: Mapped[str | None] = mapped_column(String(32))
     queue: Mapped[str] = mapped_column(String(63))
@@ -74,6 +90,7 @@ class JobRow(Table):
     spec_version: Mapped[int]
     warnings: Mapped[Any] = mapped_column(JSON)
     version: Mapped[int]
+    change_seq: Mapped[int]
     last_event_seq: Mapped[int]
     step: Mapped[int]
     update_index: Mapped[int]
@@ -120,11 +137,38 @@ class AttemptRow(Table):
     outcome: Mapped[str | None] = mapped_column(Text)
 
 
+class JobLabelRow(Table):
+    """The labels of the jobs once more, to find jobs by them."""
+
+    __tablename__ = "job_labels"
+    __table_args__ = (Index(None, "key", "value", "job_id"),)
+
+    job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(63), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200))
+
+
+class DeletedJobRow(Table):
+    """A job that was deleted: its rows are gone, its folder is removed by the reconciler."""
+
+    __tablename__ = "deleted_jobs"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    change_seq: Mapped[int] = mapped_column(index=True)
+    deleted_at: Mapped[datetime]
+    folder_removed_at: Mapped[datetime | None]
+
+
 class IdempotencyKeyRow(Table):
-    """A client's key, the hash of the request it came with, and the job that the request made."""
+    """A client's key, the hash of the request it came with, and the job that the request made.
+
+    caller: id of the API key that the request came with, empty without keys: two clients that think of
+    the same key do not meet.
+    """
 
     __tablename__ = "idempotency_keys"
 
+    caller: Mapped[str] = mapped_column(String(32), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     request_sha256: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"), index=True)
@@ -143,8 +187,28 @@ class UpdateMetricsRow(Table):
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     update_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     step: Mapped[int]
+    at: Mapped[datetime | None]
     metric_values: Mapped[Any] = mapped_column(JSON)
     drift_by_block: Mapped[Any] = mapped_column(JSON)
+
+
+class MetricChunkRow(Table):
+    """One column of metrics over consecutive updates of one attempt, made from full runs of `update_metrics`.
+
+    Curves of 100,000 updates are read from these; `service.storage.metric_chunks` knows their bytes.
+    """
+
+    __tablename__ = "metric_chunks"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    column: Mapped[str] = mapped_column(String(64), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first_update: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    num_updates: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class EvaluationRow(Table):
@@ -276,3 +340,98 @@ class CheckpointRow(Table):
     manifest_sha256: Mapped[str] = mapped_column(String(64))
     final: Mapped[bool]
     created_at: Mapped[datetime]
+
+
+class ApiKeyRow(Table):
+    """An API key by its hash; the key itself was shown once and is kept nowhere.
+
+    A limit that is null is the setting's. caller_id: of the first key of a chain of rotations; jobs, limits
+    and idempotency keys count under it.
+    """
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    caller_id: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(200))
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    key_start: Mapped[str] = mapped_column(String(16))
+    scope: Mapped[str] = mapped_column(String(16))
+    max_queued_jobs: Mapped[int | None]
+    max_requests_per_minute: Mapped[int | None]
+    max_streams: Mapped[int | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class DatasetRow(Table):
+    """An uploaded problem set; its text is a file of the artifact store, named by the id."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(200))
+    sha256: Mapped[str] = mapped_column(String(64))
+    num_problems: Mapped[int]
+    num_answers: Mapped[int]
+    size_bytes: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class WebhookRow(Table):
+    """Where to tell of jobs. The signing secret is needed in the clear, and never shown again."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(String(200))
+    event_types: Mapped[Any] = mapped_column(JSON)
+    secret: Mapped[str] = mapped_column(String(100))
+    earlier_secret: Mapped[str | None] = mapped_column(String(100))
+    earlier_secret_until: Mapped[datetime | None]
+    enabled: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class WebhookDeliveryRow(Table):
+    """One event of one job for one webhook: written with the event, sent until it is accepted or given up."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index(None, "state", "next_attempt_at"),
+        Index(None, "webhook_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(
+        String(32), ForeignKey("webhooks.id", ondelete="CASCADE")
+    )
+    job_id: Mapped[str] = mapped_column(String(32), index=True)
+    event_seq: Mapped[int]
+    event_type: Mapped[str] = mapped_column(String(32))
+    payload: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    num_attempts: Mapped[int]
+    next_attempt_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+
+
+class WebhookAttemptRow(Table):
+    """One try to deliver: the answer's status, or why there was none."""
+
+    __tablename__ = "webhook_attempts"
+
+    delivery_id: Mapped[str] = mapped_column(
+        String(32), ForeignKey("webhook_deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    http_status: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    seconds: Mapped[float]

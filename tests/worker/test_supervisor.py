@@ -109,6 +109,49 @@ def test_a_child_gets_its_threads_and_writes_to_the_log_of_its_attempt(sqlite_be
     assert (sqlite_bench.attempt_dir() / "log.txt").read_text() == "3 3\n"
 
 
+def test_a_paused_job_stops_its_child_waits_and_goes_on(bench: Bench, wait_until) -> None:
+    thread = bench.start(STOPS_AFTER_CHECKPOINT_ON_SIGTERM)
+    wait_until((bench.attempt_dir() / "child.pid").exists)
+    assert bench.store.request_pause(bench.job_id).state is JobState.PAUSING
+    thread.join(timeout=20)
+
+    assert bench.job().state is JobState.PAUSED
+    assert not is_alive(read_pid(bench.attempt_dir() / "child.pid"))
+    assert bench.store.request_resume(bench.job_id).state is JobState.QUEUED
+    assert bench.run("").state is JobState.SUCCEEDED
+    assert bench.job().attempt == 2
+
+
+def test_a_job_that_is_paused_before_its_child_listens_is_not_counted_as_crashed(
+    sqlite_bench: Bench, wait_until
+) -> None:
+    thread = sqlite_bench.start(SLEEPS)
+    wait_until((sqlite_bench.attempt_dir() / "child.pid").exists)
+    sqlite_bench.store.request_pause(sqlite_bench.job_id)
+    thread.join(timeout=20)
+
+    assert sqlite_bench.job().state is JobState.PAUSED
+    assert sqlite_bench.last_message() == "The attempt stopped when it was asked to."
+
+
+def test_a_resume_that_comes_before_the_child_has_stopped_queues_the_job(
+    sqlite_bench: Bench, wait_until
+) -> None:
+    thread = sqlite_bench.start(
+        "signal.signal(signal.SIGTERM, lambda *_: announce('asked', 1));"
+        + WAITS_FOR_A_FILE
+        + "\nsys.exit(75)"
+    )
+    wait_until((sqlite_bench.attempt_dir() / "child.pid").exists)
+    sqlite_bench.store.request_pause(sqlite_bench.job_id)
+    wait_until((sqlite_bench.attempt_dir() / "asked").exists)
+    assert sqlite_bench.store.request_resume(sqlite_bench.job_id).state is JobState.RUNNING
+    (sqlite_bench.attempt_dir() / "end").touch()
+    thread.join(timeout=20)
+
+    assert sqlite_bench.job().state is JobState.QUEUED
+
+
 def test_the_failure_that_a_child_leaves_becomes_the_jobs(bench: Bench) -> None:
     job = bench.run(
         f"(attempt_dir / 'failure.json').write_text({json.dumps(OUT_OF_MEMORY)!r}); sys.exit(1)"

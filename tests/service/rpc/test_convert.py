@@ -137,6 +137,7 @@ MINIMAL = {
 SAMPLED_TOKEN = {
     "name": "everything",
     "labels": {"team": "distil", "empty": ""},
+    "priority": 3,
     "student": {"model": "org/student", "revision": "main"},
     "warm_start": {"job_id": "0199a", "step": 0},
     "teacher": {"model": "org/teacher", "revision": "v1.0"},

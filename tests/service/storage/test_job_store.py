@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from service.errors import DriftgateError, ErrorCode
+from service.jobs.job_queries import JobFilter
 from service.jobs.results import Failure, SpecWarning
 from service.jobs.state import EDGES, JobPhase, JobState
 
@@ -67,9 +68,10 @@ def test_pages_hold_every_job_once_newest_first(job_store, create):
 def test_a_list_can_be_kept_to_some_states(job_store, create):
     cancelled, waiting = create(), create()
     job_store.request_cancel(cancelled.id)
-    page = job_store.list_jobs(limit=10, states=[JobState.CANCELLED])
+    page = job_store.list_jobs(limit=10, wanted=JobFilter(states=(JobState.CANCELLED,)))
     assert [job.id for job in page.jobs] == [cancelled.id]
-    assert job_store.list_jobs(limit=10, states=[JobState.QUEUED]).jobs == (waiting,)
+    queued = JobFilter(states=(JobState.QUEUED,))
+    assert job_store.list_jobs(limit=10, wanted=queued).jobs == (waiting,)
 
 
 @pytest.mark.parametrize("token", ["x", "bm90IGpzb24=", "WzFd", "WyJhIiwiYiJd", "é"])
@@ -132,6 +134,16 @@ def test_the_oldest_job_of_the_queue_is_claimed_first(job_store, create, claim):
     assert [claim().lease.job_id, claim().lease.job_id] == [first.id, second.id]
     assert claim() is None
     assert job_store.queues_with_work() == ["other"]
+
+
+def test_a_job_of_higher_priority_is_claimed_before_older_ones(job_store, create, claim, spec):
+    old = create()
+    urgent = job_store.create(
+        spec.model_copy(update={"priority": 5}), warnings=(), queue="default"
+    )
+    patched = create()
+    job_store.patch(patched.id, priority=7)
+    assert [claim().lease.job_id for _ in range(3)] == [patched.id, urgent.id, old.id]
 
 
 def test_a_job_runs_through_its_phases_to_success(job_store, create, claim):

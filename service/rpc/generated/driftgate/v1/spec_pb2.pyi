@@ -154,7 +154,7 @@ DTYPE_FLOAT32: Dtype
 DTYPE_BFLOAT16: Dtype
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id")
+    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -185,6 +185,7 @@ class JobSpec(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MAX_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     name: str
     labels: _containers.ScalarMap[str, str]
     student: ModelSpec
@@ -208,7 +209,8 @@ class JobSpec(_message.Message):
     model: ModelSpec
     max_prompt_tokens: int
     job_id: str
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ...) -> None: ...
+    priority: int
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class ModelSpec(_message.Message):
     __slots__ = ("model", "revision")

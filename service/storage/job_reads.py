@@ -1,0 +1,163 @@
+"""Jobs in SQL as clients read them: one, several, pages, what changed, and their history."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from service.jobs.job_queries import JobFilter, JobOrder
+from service.jobs.results import (
+    Attempt,
+    Job,
+    JobAttempts,
+    JobBatch,
+    JobChanges,
+    JobEvent,
+    JobEventPage,
+    JobPage,
+)
+from service.jobs.state import JobState
+from service.storage.change_feed import read_changes
+from service.storage.job_lists import job_list, token_after
+from service.storage.job_rows import event_view, is_job_id, job_row, job_view, no_such_job
+from service.storage.lease_store import LeaseStore
+from service.storage.tables import AttemptRow, JobEventRow, JobRow
+
+NO_FILTER = JobFilter()
+
+
+class JobReads(LeaseStore):
+    """Every method is one read."""
+
+    def get(self, job_id: str) -> Job:
+        """Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            return job_view(job_row(session, job_id))
+
+    def version(self, job_id: str) -> int:
+        """What grows with every change of the job, without the job. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            query = select(JobRow.version).where(JobRow.id == job_id)
+            version = session.execute(query).scalar_one_or_none() if is_job_id(job_id) else None
+        if version is None:
+            raise no_such_job(job_id)
+        return version
+
+    def get_batch(self, job_ids: Sequence[str]) -> JobBatch:
+        with self._database.read() as session:
+            known = [job_id for job_id in job_ids if is_job_id(job_id)]
+            rows = session.scalars(select(JobRow).where(JobRow.id.in_(known)))
+            jobs = {row.id: job_view(row) for row in rows}
+        return JobBatch(
+            jobs=tuple(jobs[job_id] for job_id in job_ids if job_id in jobs),
+            missing=tuple(job_id for job_id in job_ids if job_id not in jobs),
+        )
+
+    def list_jobs(
+        self,
+        *,
+        limit: int,
+        page_token: str | None = None,
+        wanted: JobFilter = NO_FILTER,
+        order: JobOrder = JobOrder.NEWEST,
+    ) -> JobPage:
+        """Raises INVALID_ARGUMENT for a page token of another list."""
+        query = job_list(wanted, order, token=page_token)
+        with self._database.read() as session:
+            rows = session.scalars(query.limit(limit + 1)).all()
+            more = len(rows) > limit
+            return JobPage(
+                jobs=tuple(job_view(row) for row in rows[:limit]),
+                next_page_token=token_after(rows[limit - 1], wanted, order) if more else None,
+            )
+
+    def changes(self, *, after: str | None, limit: int) -> JobChanges:
+        """See `service.storage.change_feed`."""
+        with self._database.read() as session:
+            return read_changes(
+                session, after=after, limit=limit, is_postgres=self._database.is_postgres
+            )
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> JobEventPage:
+        """Oldest first, from the one that follows `after`. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            rows = session.scalars(
+                select(JobEventRow)
+                .where(JobEventRow.job_id == job_id, JobEventRow.seq > after)
+                .order_by(JobEventRow.seq)
+                .limit(limit)
+            ).all()
+            return JobEventPage(
+                events=tuple(event_view(row) for row in rows),
+                next_after=rows[-1].seq if rows else after,
+            )
+
+    def marks(self, job_ids: Sequence[str]) -> dict[str, tuple[int, int, JobState]]:
+        """(version, newest event's seq, state) of those of the jobs that are there, in one query."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(JobRow.id, JobRow.version, JobRow.last_event_seq, JobRow.state).where(
+                    JobRow.id.in_(job_ids)
+                )
+            )
+            return {row.id: (row.version, row.last_event_seq, JobState(row.state)) for row in rows}
+
+    def events_after(self, after: dict[str, int], *, limit: int) -> dict[str, list[JobEvent]]:
+        """By job, its events after a seq of its own, oldest first, `limit` at most of each job."""
+        found: dict[str, list[JobEvent]] = {}
+        with self._database.read() as session:
+            for job_id, seq in after.items():
+                rows = session.scalars(
+                    select(JobEventRow)
+                    .where(JobEventRow.job_id == job_id, JobEventRow.seq > seq)
+                    .order_by(JobEventRow.seq)
+                    .limit(limit)
+                )
+                found[job_id] = [event_view(row) for row in rows]
+        return found
+
+    def attempts(self, job_id: str) -> JobAttempts:
+        """Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            rows = session.scalars(
+                select(AttemptRow).where(AttemptRow.job_id == job_id).order_by(AttemptRow.epoch)
+            )
+            return JobAttempts(
+                job_id=job_id,
+                attempts=tuple(
+                    Attempt(
+                        number=row.epoch,
+                        worker=row.owner,
+                        started_at=row.started_at,
+                        ended_at=row.ended_at,
+                        resumed_from_update=row.resumed_from_update,
+                        newest_checkpoint_update=row.newest_checkpoint_update,
+                        outcome=row.outcome,
+                    )
+                    for row in rows
+                ),
+            )
+
+    def num_queued(self, queue: str) -> int:
+        with self._database.read() as session:
+            return (
+                session.scalar(
+                    select(func.count())
+                    .select_from(JobRow)
+                    .where(JobRow.queue == queue, JobRow.state == JobState.QUEUED)
+                )
+                or 0
+            )
+
+    def queues_with_work(self) -> list[str]:
+        """Queues that hold a QUEUED job, by name."""
+        with self._database.read() as session:
+            return list(
+                session.scalars(
+                    select(JobRow.queue)
+                    .where(JobRow.state == JobState.QUEUED)
+                    .distinct()
+                    .order_by(JobRow.queue)
+                )
+            )
