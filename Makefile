@@ -19,7 +19,7 @@ BENCHMARK := $(BENCHMARK_VENV)/.benchmark
 # For instance `make bench-trainer BENCH_OPTIONS="--only head --repeats 3"`.
 BENCH_OPTIONS ?=
 
-.PHONY: help demo up test lint builtin-models bench-trainer protos lock clean
+.PHONY: help demo up test lint builtin-models bench-trainer protos protos-release lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -40,6 +40,7 @@ lint: $(DEVELOPMENT) ## Style, types, import contracts and protos
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	cd proto && $(abspath $(BIN))/buf lint
+	cd proto && $(abspath $(BIN))/buf breaking --against released.binpb
 
 builtin-models: $(RUNTIME) ## Train the built-in student and teacher from nothing (two minutes)
 	$(BIN)/python -m worker.builtin_models
@@ -49,6 +50,11 @@ bench-trainer: $(BENCHMARK) ## Measure the trainer against full logits, generate
 
 protos: $(DEVELOPMENT) ## Generate service/rpc/generated from proto/
 	$(BIN)/python -m service.rpc.generate
+
+# The contract as it was released last, which `make lint` holds proto/ against: it may only be added to. Renewed in the
+# commit of a release, and in no other.
+protos-release: $(DEVELOPMENT) ## Write proto/released.binpb, at a release only
+	cd proto && $(abspath $(BIN))/buf build --exclude-source-info -o released.binpb
 
 # The browser tests skip, with the reason, where no Chromium can be had.
 .PHONY: chromium

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from service import keys_command
 from service.errors import DriftgateError
+from service.job_commands.commands import add_job_commands
 from service.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(keys_command.app, name="keys")
 
 
 @app.command()
@@ -110,6 +113,9 @@ def demo(
     data_dir = load_settings().data_dir
     output = output or data_dir / "demo.json"
     raise typer.Exit(run_demo(data_dir=data_dir, seed=seed, keep_up=keep_up, output=output))
+
+
+add_job_commands(app)
 
 
 @app.command()

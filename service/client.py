@@ -1,242 +1,238 @@
-"""The Python client: jobs over REST, answered in the types of `service.jobs`.
+"""The Python client: everything that REST has, answered in the types of `service.jobs`.
 
 A refusal of the service raises the DriftgateError that the service raised; an unreachable one raises
-httpx's own errors. Streams, retries and batches are left out.
+httpx's own errors. Requests that may arrive twice are sent again while the service is busy or away.
 """
 
-import ipaddress
-import time
-from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
-from typing import Self, TypeVar
-from urllib.parse import quote
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
-import httpx
-from pydantic import BaseModel
-
-from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.comparisons import Comparison, SamplePlan
+from service.client_api_keys import ApiKeyCalls
+from service.client_checkpoints import CheckpointCalls
+from service.client_datasets import DatasetCalls
+from service.client_http import job_path, read
+from service.client_results import ResultCalls
+from service.client_streams import StreamCalls
+from service.client_waiting import WaitingCalls
+from service.client_webhooks import WebhookCalls
+from service.jobs.job_queries import JobOrder
+from service.jobs.patches import JobPatch
+from service.jobs.plans import Plan
+from service.jobs.presets import Preset
 from service.jobs.results import (
-    DriftMap,
     Job,
-    JobCheckpoints,
+    JobAttempts,
+    JobBatch,
+    JobChanges,
+    JobEvent,
     JobEventPage,
-    JobMetrics,
     JobPage,
-    JobResults,
-    SamplePage,
-    VerdictChanges,
+    MetricDescription,
 )
-from service.jobs.spec import AnyJobSpec
-from service.jobs.state import TERMINAL_STATES, JobState
+from service.jobs.spec import AnyJobSpec, JobKind
+from service.jobs.state import JobState
+from service.webhook_signature import InvalidSignatureError, verify_webhook
 
-Answer = TypeVar("Answer", bound=BaseModel)
-QueryValue = str | float | Sequence[str]
+__all__ = ["Client", "InvalidSignatureError", "SpecToSend", "verify_webhook"]
+
+SpecToSend = AnyJobSpec | Mapping[str, object]
 
 
-class Client:
-    """One service at `base_url`, such as `http://127.0.0.1:8400`; closes with its `with` block.
+class Client(
+    WaitingCalls,
+    StreamCalls,
+    ResultCalls,
+    CheckpointCalls,
+    DatasetCalls,
+    WebhookCalls,
+    ApiKeyCalls,
+):
+    """One service; threads may share a client. See `client_http.Connection` for its arguments."""
 
-    `timeout_s` is that of one request.
-    """
+    def submit(self, spec: SpecToSend, *, idempotency_key: str | None = None) -> Job:
+        """The queued job; for a key that was used before, the job of that time.
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 30.0,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        self._http = httpx.Client(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=timeout_s,
-            transport=transport,
-            # A proxy of the environment has no business between a machine and itself.
-            trust_env=not _is_loopback(httpx.URL(base_url).host),
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._http.close()
-
-    def submit(self, spec: AnyJobSpec, *, idempotency_key: str | None = None) -> Job:
-        """The queued job; for a key that was used before, the job of that time."""
-        response = self._http.post(
+        Without a key it gets one of its own, so that a lost answer does not make two jobs.
+        """
+        request = self._request(
+            "POST",
             "v1/jobs",
-            json=spec.model_dump(mode="json"),
-            headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
+            json=_body(spec),
+            headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
         )
-        return _read(response, Job)
+        return read(self._repeat(request), Job)
+
+    def plan(self, spec: SpecToSend) -> Plan:
+        """What the spec would take; creates nothing. Raises what `submit` would."""
+        request = self._request(
+            "POST", "v1/jobs", query={"validate_only": "true"}, json=_body(spec)
+        )
+        return read(self._repeat(request), Plan)
+
+    def check_health(self) -> None:
+        """Raises httpx's error at once where nothing answers; says nothing about jobs or workers."""
+        self._once(self._request("GET", "healthz"))
 
     def get(self, job_id: str) -> Job:
-        return self._get(_path(job_id), Job)
+        return self._get(job_path(job_id), Job)
+
+    def get_batch(self, job_ids: Iterable[str]) -> JobBatch:
+        """Those of the jobs that are there, in this order; a hundred ids at most."""
+        return self._get("v1/jobs:batchGet", JobBatch, job_id=[*job_ids])
 
     def list(
         self,
         *,
         states: Iterable[JobState] = (),
+        kinds: Iterable[JobKind] = (),
+        labels: Mapping[str, str] | None = None,
+        model: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        order_by: JobOrder | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
     ) -> JobPage:
-        """One page, newest first; its `next_page_token` asks for the next."""
+        """One page, newest first unless ordered otherwise; its `next_page_token` asks for the next.
+
+        Every argument narrows the list. labels: all of them, equal. Times have a time zone.
+        """
         return self._get(
             "v1/jobs",
             JobPage,
             state=[state.value for state in states],
+            kind=[kind.value for kind in kinds],
+            label=[f"{key}={value}" for key, value in (labels or {}).items()],
+            model=model,
+            created_from=_rfc_3339(created_from),
+            created_before=_rfc_3339(created_before),
+            order_by=order_by,
             page_size=page_size,
             page_token=page_token,
         )
+
+    def iterate(
+        self,
+        *,
+        states: Iterable[JobState] = (),
+        kinds: Iterable[JobKind] = (),
+        labels: Mapping[str, str] | None = None,
+        model: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        order_by: JobOrder | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[Job]:
+        """The jobs of all pages of a list; a page is fetched when its first job is asked for."""
+        states, kinds, page_token = tuple(states), tuple(kinds), None
+        while True:
+            page = self.list(
+                states=states,
+                kinds=kinds,
+                labels=labels,
+                model=model,
+                created_from=created_from,
+                created_before=created_before,
+                order_by=order_by,
+                page_size=page_size,
+                page_token=page_token,
+            )
+            yield from page.jobs
+            page_token = page.next_page_token
+            if page_token is None:
+                return
+
+    def changes(
+        self, *, after: str | None = None, page_size: int | None = None, wait_s: int = 0
+    ) -> JobChanges:
+        """Jobs that changed after the token; without one, nothing but the token of now.
+
+        wait_s: how long the service may hold an empty answer back until there is a change.
+        """
+        request = self._request(
+            "GET",
+            "v1/jobs:changes",
+            query={"after": after, "page_size": page_size},
+            headers={"Prefer": f"wait={wait_s}"} if wait_s else {},
+            timeout_s=self._timeout_s + wait_s,
+        )
+        return read(self._repeat(request), JobChanges)
+
+    def patch(
+        self,
+        job_id: str,
+        *,
+        labels: Mapping[str, str | None] | None = None,
+        priority: int | None = None,
+        if_version: int | None = None,
+    ) -> Job:
+        """The job with these labels set or, where None, removed. What is not named stays as it is.
+
+        Raises VERSION_CONFLICT where the job's version is not `if_version`.
+        """
+        patch = JobPatch(labels=None if labels is None else dict(labels), priority=priority)
+        body = patch.model_dump(mode="json")
+        request = self._request(
+            "PATCH",
+            job_path(job_id),
+            json={name: value for name, value in body.items() if value is not None},
+            headers={} if if_version is None else {"If-Match": f'"{if_version}"'},
+        )
+        # With a version a second arrival would be refused although the first had succeeded.
+        response = self._repeat(request) if if_version is None else self._once(request)
+        return read(response, Job)
 
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled or about to be; a job that has ended otherwise raises JOB_STATE_CONFLICT."""
-        return _read(self._http.post(_path(job_id, ":cancel")), Job)
+        return self._tell(job_id, ":cancel")
 
-    def wait(
-        self,
-        job_id: str,
-        *,
-        poll_s: float = 1.0,
-        timeout_s: float | None = None,
-        on_change: Callable[[Job], None] | None = None,
-    ) -> Job:
-        """The job once it has ended, however it ended. Raises TimeoutError after `timeout_s`.
+    def pause(self, job_id: str) -> Job:
+        """The job, paused or about to be once its worker has saved it."""
+        return self._tell(job_id, ":pause")
 
-        `on_change` is given the job at first and after every change that a poll sees.
-        """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        seen: Job | None = None
-        while True:
-            job = self.get(job_id)
-            if on_change is not None and job != seen:
-                on_change(job)
-            if job.state in TERMINAL_STATES:
-                return job
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"job {job_id} is still {job.state} after {timeout_s:g} s")
-            seen = job
-            time.sleep(poll_s)
+    def resume(self, job_id: str) -> Job:
+        """The job, waiting again; one that was about to pause goes on."""
+        return self._tell(job_id, ":resume")
+
+    def delete(self, job_id: str) -> None:
+        """Removes an ended job with all that it made. Deleting it again changes nothing."""
+        self._repeat(self._request("DELETE", job_path(job_id)))
 
     def events(self, job_id: str, *, after: int = 0, limit: int | None = None) -> JobEventPage:
-        return self._get(_path(job_id, "/events"), JobEventPage, after=after, limit=limit)
+        """The history after the seq `after`, oldest first; its `next_after` asks for what follows."""
+        return self._get(job_path(job_id, "/events"), JobEventPage, after=after, limit=limit)
 
-    def metrics(
-        self, job_id: str, *, names: Iterable[str] = (), after_update: int = 0
-    ) -> JobMetrics:
-        """The named metrics, or all of them, of the updates after `after_update`."""
-        return self._get(
-            _path(job_id, "/metrics"), JobMetrics, names=[*names], after_update=after_update
-        )
+    def iterate_events(self, job_id: str) -> Iterator[JobEvent]:
+        """The whole history until now, oldest first; see `stream_events` for what follows."""
+        after = 0
+        while events := (page := self.events(job_id, after=after)).events:
+            yield from events
+            after = page.next_after
 
-    def drift_map(self, job_id: str, *, after_update: int = 0) -> DriftMap:
-        return self._get(_path(job_id, "/drift-map"), DriftMap, after_update=after_update)
+    def attempts(self, job_id: str) -> JobAttempts:
+        return self._get(job_path(job_id, "/attempts"), JobAttempts)
 
-    def results(self, job_id: str, *, include_problems: bool = False) -> JobResults:
-        """The evaluations so far; `include_problems` adds the counts of every problem."""
-        include = ["problems"] if include_problems else []
-        return self._get(_path(job_id, "/results"), JobResults, include=include)
+    def metric_catalogue(self) -> Sequence[MetricDescription]:
+        """Every metric with its unit and meaning."""
+        return self._get_all("v1/metrics", MetricDescription)
 
-    def samples(
-        self,
-        job_id: str,
-        *,
-        stage: str | None = None,
-        benchmark: str | None = None,
-        problem_id: str | None = None,
-        verdict: str | None = None,
-        page_size: int | None = None,
-        page_token: str | None = None,
-    ) -> SamplePage:
-        """One page; its `next_page_token` asks for the next."""
-        return self._get(
-            _path(job_id, "/samples"),
-            SamplePage,
-            stage=stage,
-            benchmark=benchmark,
-            problem_id=problem_id,
-            verdict=verdict,
-            page_size=page_size,
-            page_token=page_token,
-        )
+    def presets(self) -> Sequence[Preset]:
+        """The published settings as ready specs."""
+        return self._get_all("v1/presets", Preset)
 
-    def verdict_changes(self, job_id: str) -> VerdictChanges:
-        """Of a regrade; another job raises INVALID_ARGUMENT."""
-        return self._get(_path(job_id, "/verdict-changes"), VerdictChanges)
-
-    def compare(
-        self, job_ids: Sequence[str], *, k: int | None = None, stage: str | None = None
-    ) -> Comparison:
-        """The jobs against the first of them."""
-        return self._get("v1/comparisons", Comparison, job_id=[*job_ids], k=k, stage=stage)
-
-    def sample_plan(
-        self,
-        job_id: str,
-        *,
-        difference: float,
-        power: float | None = None,
-        k: int | None = None,
-        stage: str | None = None,
-    ) -> SamplePlan:
-        """Samples a problem that would resolve the difference, from those that the job has."""
-        return self._get(
-            _path(job_id, "/sample-plan"),
-            SamplePlan,
-            difference=difference,
-            power=power,
-            k=k,
-            stage=stage,
-        )
-
-    def checkpoints(self, job_id: str) -> JobCheckpoints:
-        return self._get(_path(job_id, "/checkpoints"), JobCheckpoints)
-
-    def _get(self, path: str, answer_type: type[Answer], **query: QueryValue | None) -> Answer:
-        given = {name: value for name, value in query.items() if value is not None}
-        return _read(self._http.get(path, params=given), answer_type)
+    def _tell(self, job_id: str, verb: str) -> Job:
+        return read(self._repeat(self._request("POST", job_path(job_id, verb))), Job)
 
 
-def _path(job_id: str, part: str = "") -> str:
-    return f"v1/jobs/{quote(job_id, safe='')}{part}"
+def _body(spec: SpecToSend) -> object:
+    """A spec as it was written is sent as it is: the service names what is wrong with it."""
+    return dict(spec) if isinstance(spec, Mapping) else spec.model_dump(mode="json")
 
 
-def _read(response: httpx.Response, answer_type: type[Answer]) -> Answer:
-    if response.is_success:
-        return answer_type.model_validate_json(response.content)
-    raise _refusal(response)
-
-
-def _refusal(response: httpx.Response) -> DriftgateError:
-    """The error of a problem-details body; INTERNAL for an answer that is none, such as a proxy's."""
-    try:
-        problem = response.json()
-        code, detail = problem["code"], problem["detail"]
-        violations = [Violation(**violation) for violation in problem.get("violations", ())]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return DriftgateError(
-            ErrorCode.INTERNAL,
-            f"{response.request.url} answered {response.status_code} without problem details.",
-        )
-    if code not in set(ErrorCode):
-        return DriftgateError(ErrorCode.INTERNAL, f"{code}: {detail}", violations)
-    return DriftgateError(ErrorCode(code), detail, violations)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _rfc_3339(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ValueError(f"{time} has no time zone; datetime.now(UTC) has one")
+    return time.isoformat()

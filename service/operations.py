@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
+from service.api_keys import ApiKeyOperations, Authenticator
+from service.catalogues import list_benchmarks, list_models
+from service.change_tailer import ChangeTailer
+from service.checkpoint_files import CheckpointOperations
 from service.comparisons import compare, plan_more_samples
+from service.datasets import DatasetOperations
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import ANYONE, Caller
-from service.jobs.catalog import Metric
+from service.jobs.catalogues import BenchmarkCatalogue, ModelCatalogue
 from service.jobs.comparisons import Comparison, SamplePlan
 from service.jobs.job_queries import JobFilter, JobOrder
+from service.jobs.metric_queries import LatestMetrics, MetricQuery, MetricSeriesSet
 from service.jobs.parsing import parse_spec
 from service.jobs.patches import JobPatch
 from service.jobs.plans import Plan
@@ -27,20 +33,33 @@ from service.jobs.results import (
     SpecWarning,
     VerdictChanges,
 )
-from service.jobs.spec import AnyJobSpec, EvaluationJobSpec, JobSpec, RegradeJobSpec
-from service.jobs.state import JobState
+from service.jobs.spec import (
+    AnyJobSpec,
+    EvaluationJobSpec,
+    ExportJobSpec,
+    JobSpec,
+    RegradeJobSpec,
+)
+from service.jobs.state import TERMINAL_STATES, JobState
+from service.metric_queries import check_metric_names, query_metrics
 from service.preflight.checks import Findings, check
 from service.preflight.evaluation_checks import check_evaluation
-from service.preflight.evaluation_plan import make_evaluation_plan, make_regrade_plan
+from service.preflight.evaluation_plan import make_evaluation_plan, make_plan_without_model
+from service.preflight.export import check_destination, find_exported
 from service.preflight.plan import MeasuredRate, is_comparable, make_plan, measured_rate
 from service.preflight.regrade import find_regraded
 from service.preflight.warm_start import find_warm_start
+from service.request_limits import RequestLimits
 from service.settings import Settings
-from service.storage.job_reads import NO_FILTER
+from service.storage.api_key_store import ApiKeyStore
+from service.storage.dataset_store import DatasetStore
+from service.storage.job_reads import NO_FILTER, JobMark
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
+from service.storage.webhook_store import WebhookStore
 from service.task_queue import Doorbell, celery_app
+from service.webhooks import WebhookOperations
 
 __all__ = ["Operations", "build_operations", "parse_spec"]
 
@@ -51,6 +70,7 @@ MAX_COMPARED_JOBS = 20
 MAX_BATCH_SIZE = 100
 MAX_COUNT = 2**53  # beyond it JavaScript cannot count
 DEFAULT_NUM_EVENTS = 500
+MAX_TEXT_CHARACTERS = 512
 DEFAULT_K = 8
 DEFAULT_POWER = 0.8
 NUM_JOBS_MEASURED = 50
@@ -65,12 +85,26 @@ class Operations:
         job_store: JobStore,
         result_store: ResultStore,
         doorbell: Doorbell,
+        api_key_store: ApiKeyStore,
+        datasets: DatasetOperations,
+        webhooks: WebhookOperations,
         settings: Settings,
     ) -> None:
+        self.datasets = datasets
+        self.webhooks = webhooks
         self._job_store = job_store
         self._result_store = result_store
         self._doorbell = doorbell
         self._settings = settings
+        self.authenticator = Authenticator(api_key_store, settings)
+        self.api_keys = ApiKeyOperations(api_key_store, self.authenticator)
+        self.limits = RequestLimits(max_streams=settings.max_streams)
+        self.tailer = ChangeTailer(
+            job_store, poll_s=settings.change_poll_s, heartbeat_s=settings.stream_heartbeat_s
+        )
+        self.checkpoint_files = CheckpointOperations(
+            result_store=result_store, artifact_root=settings.resolved_artifact_root()
+        )
 
     def submit_job(
         self, spec: AnyJobSpec, *, idempotency_key: str | None = None, caller: Caller = ANYONE
@@ -78,19 +112,22 @@ class Operations:
         """A QUEUED job; or the job that this key and this spec of the caller made before."""
         if idempotency_key is not None:
             _check_idempotency_key(idempotency_key)
-            # Before the checks: what a retried request names may be gone since.
-            earlier = self._job_store.made_before(
+        try:
+            job = self._job_store.create(
+                spec,
+                warnings=self._warnings(spec),
+                queue=self._settings.queue,
+                idempotency_key=idempotency_key,
+                caller=caller,
+            )
+        except DriftgateError:
+            # A retried request is answered with its job, though what it names may be gone since.
+            earlier = idempotency_key and self._job_store.made_before(
                 spec, idempotency_key=idempotency_key, caller=caller
             )
-            if earlier is not None:
-                return earlier
-        job = self._job_store.create(
-            spec,
-            warnings=self._warnings(spec),
-            queue=self._settings.queue,
-            idempotency_key=idempotency_key,
-            caller=caller,
-        )
+            if not earlier:
+                raise
+            return earlier
         self._doorbell.ring(self._settings.queue)
         return job
 
@@ -99,9 +136,9 @@ class Operations:
 
         Raises what `submit_job` would.
         """
-        if isinstance(spec, RegradeJobSpec):
+        if isinstance(spec, RegradeJobSpec | ExportJobSpec):
             self._warnings(spec)
-            return make_regrade_plan(spec)
+            return make_plan_without_model(spec)
         if isinstance(spec, EvaluationJobSpec):
             evaluation_findings = check_evaluation(spec, self._settings)
             rate = self._device_rate(spec)
@@ -124,13 +161,17 @@ class Operations:
     def _plan_without_time(self, spec: AnyJobSpec) -> Plan:
         if isinstance(spec, JobSpec):
             return make_plan(spec, check(spec, self._settings), rate=None)
-        assert isinstance(spec, EvaluationJobSpec), "a regrade is comparable with nothing"
+        assert isinstance(spec, EvaluationJobSpec), "the other kinds are comparable with nothing"
         return make_evaluation_plan(spec, check_evaluation(spec, self._settings), rate=None)
 
     def _warnings(self, spec: AnyJobSpec) -> tuple[SpecWarning, ...]:
         """Of the spec as far as it can be checked now; raises for what cannot run."""
         if isinstance(spec, RegradeJobSpec):
             find_regraded(spec, job_store=self._job_store, result_store=self._result_store)
+            return ()
+        if isinstance(spec, ExportJobSpec):
+            find_exported(spec, job_store=self._job_store, result_store=self._result_store)
+            check_destination(spec.destination, settings=self._settings)
             return ()
         if isinstance(spec, EvaluationJobSpec):
             return check_evaluation(spec, self._settings).warnings
@@ -153,6 +194,20 @@ class Operations:
         """What grows with every change of the job: cheaper than the job."""
         return self._job_store.version(job_id)
 
+    def has_told_all(self, job_id: str, *, after: int) -> bool:
+        """Whether the job has ended and has no event after this seq: a stream would have nothing to say.
+
+        Raises JOB_NOT_FOUND, and INVALID_ARGUMENT for a seq that the job has not come to.
+        """
+        mark = self._job_store.mark(job_id)
+        _check_range("after", after, low=0, high=mark.last_event_seq)
+        return mark.state in TERMINAL_STATES and after == mark.last_event_seq
+
+    def job_marks(self, job_ids: Sequence[str]) -> dict[str, JobMark]:
+        """By id, of those of the jobs that are there."""
+        _check_range("job_id", len(job_ids), low=1, high=MAX_BATCH_SIZE)
+        return self._job_store.marks(job_ids)
+
     def get_jobs(self, job_ids: Sequence[str]) -> JobBatch:
         """Those of the jobs that are there, in this order; an id named twice is read once."""
         _check_range("job_id", len(job_ids), low=1, high=MAX_BATCH_SIZE)
@@ -167,6 +222,7 @@ class Operations:
         order: JobOrder = JobOrder.NEWEST,
     ) -> JobPage:
         _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        _check_texts(model=[wanted.model or ""], label=[*wanted.labels, *wanted.labels.values()])
         return self._job_store.list_jobs(
             limit=limit, page_token=page_token, wanted=wanted, order=order
         )
@@ -212,14 +268,16 @@ class Operations:
         self, job_id: str, *, names: Sequence[str] = (), after_update: int = 0
     ) -> JobMetrics:
         """Columns of the named metrics of the catalogue, or of all that were recorded."""
-        for name in names:
-            if name not in set(Metric):
-                raise DriftgateError(
-                    ErrorCode.INVALID_ARGUMENT,
-                    f"There is no metric {name[:100]!r}. The catalogue names those there are.",
-                    [Violation("names", name[:100], ", ".join(Metric))],
-                )
+        check_metric_names("names", names)
         return self._result_store.metrics(job_id, names=names, after_update=after_update)
+
+    def query_metrics(self, query: MetricQuery) -> MetricSeriesSet:
+        """One thinned series for each job and each key."""
+        return query_metrics(query, result_store=self._result_store)
+
+    def latest_metrics(self, job_id: str) -> LatestMetrics:
+        """The newest value of every metric of the job."""
+        return self._result_store.latest_metrics(job_id)
 
     def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
         return self._result_store.drift_map(job_id, after_update=after_update, max_rows=max_rows)
@@ -240,6 +298,12 @@ class Operations:
     ) -> SamplePage:
         """By stage, benchmark, problem and number; each of the last four narrows the list."""
         _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        _check_texts(
+            stage=[stage or ""],
+            benchmark=[benchmark or ""],
+            problem_id=[problem_id or ""],
+            verdict=[verdict or ""],
+        )
         return self._result_store.samples(
             job_id,
             page_token=page_token,
@@ -298,8 +362,15 @@ class Operations:
     def checkpoints(self, job_id: str) -> JobCheckpoints:
         return self._result_store.checkpoints(job_id)
 
+    def list_models(self) -> ModelCatalogue:
+        return list_models(self._settings)
+
+    def list_benchmarks(self) -> BenchmarkCatalogue:
+        return list_benchmarks(self._settings)
+
     def close(self) -> None:
-        """Ring what waits to be rung."""
+        """End the open streams, and ring what waits to be rung."""
+        self.tailer.close()
         self._doorbell.close()
 
 
@@ -310,6 +381,11 @@ def build_operations(settings: Settings) -> Operations:
         job_store=JobStore(database),
         result_store=ResultStore(database),
         doorbell=Doorbell(celery_app(settings)),
+        api_key_store=ApiKeyStore(database),
+        datasets=DatasetOperations(store=DatasetStore(database), settings=settings),
+        webhooks=WebhookOperations(
+            webhook_store=WebhookStore(database), allow_private=settings.webhook_allow_private
+        ),
         settings=settings,
     )
 
@@ -323,6 +399,20 @@ def _check_idempotency_key(key: str) -> None:
         f"The idempotency key has {len(key)} characters; allowed: {allowed}.",
         [Violation("idempotency_key", repr(key[:50]), allowed)],
     )
+
+
+def _check_texts(**texts_by_field: Sequence[str]) -> None:
+    """No stored text has control characters, and PostgreSQL refuses NUL even in a comparison."""
+    for field, texts in texts_by_field.items():
+        for text in texts:
+            if len(text) > MAX_TEXT_CHARACTERS or not text.isprintable():
+                shown = repr(text[:100])
+                allowed = f"at most {MAX_TEXT_CHARACTERS} printable characters"
+                raise DriftgateError(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"{field}: given {shown}, allowed: {allowed}.",
+                    [Violation(field, shown, allowed)],
+                )
 
 
 def _check_range(field: str, value: int, *, low: int, high: int) -> None:

@@ -1,16 +1,19 @@
-"""Mends what crashes leave behind: forsaken leases, and doorbells that nobody heard."""
+"""Mends what crashes leave behind: forsaken leases, and doorbells that nobody heard; clears what is deleted."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 
+from service.artifact_cleanup import ArtifactCleanup
 from service.errors import DriftgateError, ErrorCode
 from service.settings import Settings
 from service.stop_signals import stop_on_signals
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
+from service.storage.webhook_queue import WebhookQueue
 from service.task_queue import Doorbell, celery_app
+from service.webhook_delivery import Deliverer
 
 MAX_LEASES_AT_ONCE = 100
 
@@ -30,6 +33,7 @@ class Reconciler:
         *,
         job_store: JobStore,
         doorbell: Doorbell,
+        cleanup: ArtifactCleanup,
         lease_s: float,
         max_attempts_without_progress: int,
         interval_s: float,
@@ -37,6 +41,7 @@ class Reconciler:
     ) -> None:
         self._job_store = job_store
         self._doorbell = doorbell
+        self._cleanup = cleanup
         self._lease_s = lease_s
         self._max_attempts = max_attempts_without_progress
         self._interval_s = interval_s
@@ -50,6 +55,7 @@ class Reconciler:
             self._ring_for_waiting_jobs()
             if self._database_is_steady():
                 self._take_expired_leases()
+            self._cleanup.run_once()
         except DriftgateError as error:
             if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
                 raise
@@ -97,12 +103,33 @@ def run(settings: Settings) -> None:
     stop = stop_on_signals()
     database = Database(settings.resolved_database_url())
     doorbell = Doorbell(celery_app(settings))
+    # A thread of its own: slow receivers delay no lease. It does not keep a process that failed.
+    deliveries = threading.Thread(
+        target=_deliver_webhooks, args=(database, settings, stop), name="webhooks", daemon=True
+    )
+    deliveries.start()
+    job_store = JobStore(database)
     Reconciler(
-        job_store=JobStore(database),
+        job_store=job_store,
         doorbell=doorbell,
+        cleanup=ArtifactCleanup(
+            job_store=job_store, artifact_root=settings.resolved_artifact_root()
+        ),
         lease_s=settings.lease_s,
         max_attempts_without_progress=settings.max_attempts_without_progress,
         interval_s=settings.reconcile_interval_s,
     ).run_forever(stop)
+    deliveries.join()
     doorbell.close()
     database.close()
+
+
+def _deliver_webhooks(database: Database, settings: Settings, stop: threading.Event) -> None:
+    # httpx would log every url, and receivers' urls may hold what only they should know.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        Deliverer(
+            webhook_queue=WebhookQueue(database), allow_private=settings.webhook_allow_private
+        ).run_forever(stop)
+    finally:
+        stop.set()  # after a defect the process ends and is started again, rather than go on without

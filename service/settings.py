@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import DriftgateError, ErrorCode, Violation
 
 # sun_path holds 108 bytes, the last of them zero.
 MAX_SOCKET_PATH_BYTES = 107
+SECRET_PREFIX = "DRIFTGATE_SECRET_"
 
 
 class Settings(BaseSettings):
@@ -48,14 +49,21 @@ class Settings(BaseSettings):
         default=None, description="Where hub models are kept; the hub library's own when unset."
     )
 
+    url: str = Field(
+        default="http://127.0.0.1:8400",
+        description="Where the client commands find the service; read by nothing else.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="The key that the client commands send."
+    )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8400, ge=0, le=65_535)
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(default=8401, ge=0, le=65_535)
     api_key_sha256: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="SHA-256, in hex, of each accepted API key, separated by commas. Needed for "
-        "any bind that is not loopback.",
+        description="SHA-256, in hex, of each accepted API key, separated by commas. Any bind that is not "
+        "loopback needs one here, or one made with `driftgate keys create`.",
     )
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024)
     max_dataset_bytes: int = Field(
@@ -77,6 +85,22 @@ class Settings(BaseSettings):
         default=None,
         description="Folder on the worker with one file a secret, named as jobs refer to it; next to "
         "it the environment is asked for DRIFTGATE_SECRET_NAME.",
+    )
+    export_root: Path | None = Field(
+        default=None, description="Folder on the worker that exports to a folder go below."
+    )
+    export_url_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("s3://*", "gs://*", "az://*", "abfs://*"),
+        description="Object-store URLs that exports may name, as shell patterns, separated by commas.",
+    )
+    export_endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses of servers that speak S3, such as https://minio.example:9000, that "
+        "exports may name, separated by commas; without them exports to s3:// go to Amazon only.",
+    )
+    export_hub_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*/*",),
+        description="Hub repositories that exports may write, as shell patterns, separated by commas.",
     )
     webhook_allow_private: bool = Field(
         default=False,
@@ -106,7 +130,14 @@ class Settings(BaseSettings):
         default=20.0, gt=0, description="From asking a child to checkpoint and stop to killing it."
     )
 
-    @field_validator("hub_allow", "api_key_sha256", mode="before")
+    @field_validator(
+        "hub_allow",
+        "api_key_sha256",
+        "export_url_allow",
+        "export_endpoints",
+        "export_hub_allow",
+        mode="before",
+    )
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -141,9 +172,17 @@ class Settings(BaseSettings):
     def resolved_artifact_root(self) -> Path:
         return (self.artifact_root or self.data_dir / "artifacts").resolve()
 
+    def resolved_export_root(self) -> Path:
+        return (self.export_root or self.data_dir / "exports").resolve()
+
     def uploads_folder(self) -> Path:
         """Uploaded problem sets; on the artifact store, so that every worker sees them."""
         return self.resolved_artifact_root() / "datasets"
+
+
+def secret_of_environment(name: str) -> str | None:
+    """The value of DRIFTGATE_SECRET_NAME, None where it is not set."""
+    return os.environ.get(f"{SECRET_PREFIX}{name}")
 
 
 @lru_cache(maxsize=1)
@@ -152,15 +191,16 @@ def load_settings() -> Settings:
     return Settings()
 
 
-def check_bind(host: str, settings: Settings) -> None:
-    """Raises UNSAFE_BIND for an address that others can reach while no API key is set."""
-    if settings.api_key_sha256 or is_loopback(host):
+def check_bind(host: str, settings: Settings, *, has_stored_keys: bool = False) -> None:
+    """Raises UNSAFE_BIND for an address that others can reach while there is no API key."""
+    if settings.api_key_sha256 or has_stored_keys or is_loopback(host):
         return
     raise DriftgateError(
         ErrorCode.UNSAFE_BIND,
         f"Listening on {host!r} would let anyone who reaches this machine run jobs, because no API "
-        "key is set. Set DRIFTGATE_API_KEY_SHA256 to the SHA-256 of a key, or listen on 127.0.0.1.",
-        [Violation("host", host, "a loopback address, unless API keys are set")],
+        "key is set. Make one with `driftgate keys create --name NAME --scope admin`, set "
+        "DRIFTGATE_API_KEY_SHA256 to the SHA-256 of a key, or listen on 127.0.0.1.",
+        [Violation("host", host, "a loopback address, unless there are API keys")],
     )
 
 

@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 TASK_NAME = "driftgate.run_next"
 MESSAGE_LIFETIME_S = 300
-MAX_RINGS_AT_ONCE = 64
+# Every worker that hears a ring works until no job waits, and looks by itself every few seconds: beyond these,
+# messages would wake nobody and only cost time.
+MAX_RINGS = 64
+MAX_RINGS_AT_ONCE = 8
+GATHERING_S = 0.05
 CONNECT_TIMEOUT_S = 2
 
 # All that a broker can do wrong; the thread that rings must outlive it.
@@ -58,7 +62,10 @@ def celery_app(settings: Settings) -> Celery:
 
 
 class Doorbell:
-    """Rings for queues from one background thread, which gathers what comes in while it publishes."""
+    """Rings for queues from one background thread: at once after a quiet time, else what gathered meanwhile.
+
+    Publishing costs more than the insert that it tells of, so a stream of jobs is told of in small batches.
+    """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -73,7 +80,7 @@ class Doorbell:
         Where the broker is away the ring is logged and dropped.
         """
         with self._changed:
-            self._pending[queue] = min(self._pending[queue] + times, MAX_RINGS_AT_ONCE)
+            self._pending[queue] = min(self._pending[queue] + times, MAX_RINGS)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
                 self._thread.start()
@@ -82,7 +89,7 @@ class Doorbell:
     def num_waiting(self, queue: str) -> int | None:
         """Messages in the queue that no worker took yet; None where the broker is away."""
         try:
-            with self._app.connection_for_read() as connection:
+            with self._app.pool.acquire(block=True) as connection:
                 channel = connection.default_channel
                 return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except ChannelError:  # the queue was never rung, or is empty: Redis keeps no empty lists
@@ -106,11 +113,23 @@ class Doorbell:
                 self._changed.wait_for(lambda: self._pending or self._closing)
                 if not self._pending:
                     return
-                pending, self._pending = self._pending, Counter()
-            for queue, times in pending.items():
+                batch = {queue: self._take(queue) for queue in list(self._pending)}
+            for queue, times in batch.items():
                 self._publish(queue, times)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, timeout=GATHERING_S)
+
+    def _take(self, queue: str) -> int:
+        times = min(self._pending[queue], MAX_RINGS_AT_ONCE)
+        self._pending[queue] -= times
+        if not self._pending[queue]:
+            del self._pending[queue]
+        return times
 
     def _publish(self, queue: str, times: int) -> None:
+        num_waiting = self.num_waiting(queue)
+        if num_waiting is None or num_waiting >= MAX_RINGS:
+            return
         try:
             for _ in range(times):
                 self._app.send_task(

@@ -1,12 +1,17 @@
 """The models of an attempt, from what the spec names to engines that sample from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from service.jobs.records import AttemptEvent
+from service.jobs.results import SpecWarning
 from service.jobs.spec import EvaluationJobSpec, JobSpec
+from service.preflight.checks import check_on_worker
+from service.preflight.evaluation_checks import check_evaluation_on_worker
 from service.preflight.models import download_model
 from service.preflight.warm_start import find_warm_start
 from worker.attempt import Attempt
@@ -40,6 +45,8 @@ def load_models(
     Raises what submission would for models that are not there, and CHECKPOINT_CORRUPT for a warm start
     whose files are not what the earlier job saved.
     """
+    if spec.student.hub_token is not None or spec.teacher.hub_token is not None:
+        _record_warnings(attempt, check_on_worker(spec, attempt.settings).warnings)
     student_folder = _student_folder(attempt, spec)
     tokenizer = load_tokenizer(student_folder)
     student = load_causal_lm(student_folder, device=device, dtype=dtype)
@@ -62,6 +69,9 @@ def load_evaluated_model(
     attempt: Attempt, spec: EvaluationJobSpec, *, device: torch.device, dtype: torch.dtype
 ) -> tuple[RolloutEngine, PreTrainedTokenizerBase]:
     """An engine of the model, and its tokenizer. Raises what submission would."""
+    if spec.model.hub_token is not None:
+        findings = check_evaluation_on_worker(spec, attempt.settings)
+        _record_warnings(attempt, findings.warnings)
     folder = download_model(spec.model, settings=attempt.settings, field="model")
     tokenizer = load_tokenizer(folder)
     model = load_causal_lm(folder, device=device, dtype=dtype)
@@ -85,3 +95,11 @@ def _student_folder(attempt: Attempt, spec: JobSpec) -> Path:
     folder = Path(checkpoint.uri)
     verify_checkpoint(folder, manifest_sha256=checkpoint.manifest_sha256)
     return folder
+
+
+def _record_warnings(attempt: Attempt, warnings: Sequence[SpecWarning]) -> None:
+    """Of models that submission could not read: those that the job carries are not all there are."""
+    told = "; ".join(f"{one.code} ({one.field}): {one.message}" for one in warnings)
+    attempt.recorder.record_now(
+        AttemptEvent("checked_by_worker", f"Models checked. Warnings: {told or 'none'}")
+    )

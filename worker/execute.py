@@ -20,7 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import AttemptEvent
 from service.jobs.results import Failure, FieldViolation
-from service.jobs.spec import ComputeSpec, EvaluationJobSpec, RegradeJobSpec
+from service.jobs.spec import ComputeSpec, EvaluationJobSpec, ExportJobSpec, RegradeJobSpec
 from service.jobs.state import JobPhase
 from service.settings import Settings, load_settings
 from service.stop_signals import stop_on_signals
@@ -30,6 +30,7 @@ from service.storage.sessions import Database
 from worker.attempt import Attempt, EngineFactory
 from worker.attempt_distillation import distil
 from worker.attempt_end import ExitStatus, StopRequestedError, write_failure
+from worker.attempt_export import export_checkpoint
 from worker.attempt_model_evaluation import evaluate_model
 from worker.attempt_regrade import regrade
 from worker.recorder import Recorder
@@ -120,6 +121,8 @@ def run(
     attempt.recorder.record_now(JobPhase.LOADING)
     if isinstance(spec, RegradeJobSpec):
         regrade(attempt, spec)
+    elif isinstance(spec, ExportJobSpec):
+        export_checkpoint(attempt, spec)
     else:
         device = compute_device(spec.compute)
         dtype = compute_dtype(spec.compute, device)

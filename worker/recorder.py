@@ -4,6 +4,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import (
@@ -56,8 +58,8 @@ class Recorder:
         self._retry_interval_s = FLUSH_INTERVAL_S
 
     def record_update(self, record: UpdateRecord) -> None:
-        """Written with its neighbours, about once a second."""
-        self._waiting.append(record)
+        """Written with its neighbours, about once a second; the update ended now."""
+        self._waiting.append(replace(record, at=datetime.now(UTC)))
         if time.monotonic() >= self._next_flush_at:
             self.flush()
 

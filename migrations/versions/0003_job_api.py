@@ -235,8 +235,8 @@ def _create_webhooks() -> None:
         "webhook_deliveries",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("webhook_id", sa.String(length=32), nullable=False),
-        sa.Column("job_id", sa.String(length=32), nullable=False),
-        sa.Column("event_seq", sa.BigInteger(), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=True),
+        sa.Column("event_seq", sa.BigInteger(), nullable=True),
         sa.Column("event_type", sa.String(length=32), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -253,8 +253,9 @@ def _create_webhooks() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_webhook_deliveries"),
     )
     for columns in (
-        ["state", "next_attempt_at"],
-        ["webhook_id", "created_at", "id"],
+        ["webhook_id", "state", "next_attempt_at"],
+        ["webhook_id", "id"],
+        ["created_at"],
         ["job_id"],
     ):
         op.create_index(f"ix_webhook_deliveries_{'_'.join(columns)}", "webhook_deliveries", columns)

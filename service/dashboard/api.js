@@ -60,6 +60,14 @@ export async function getExampleSpec(signal) {
   return Object.values(examples)[0].value;
 }
 
+// JSON has no NaN and no infinities: the API writes them as strings, here they are numbers.
+function withNumbers(value) {
+  if (typeof value === "string") return Number(value);
+  if (Array.isArray(value)) return value.map(withNumbers);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withNumbers(part)]));
+}
+
 const ofJob = (id, part = "") => `v1/jobs/${encodeURIComponent(id)}${part}`;
 
 export const listJobs = (query, signal) => call("v1/jobs", { query, signal });
@@ -67,9 +75,14 @@ export const getJob = (id, signal) => call(ofJob(id), { signal });
 export const cancelJob = (id, signal) => call(ofJob(id, ":cancel"), { method: "POST", signal });
 export const getEvents = (id, after, signal) =>
   call(ofJob(id, "/events"), { query: { after, limit: 500 }, signal });
-export const getMetrics = (id, names, afterUpdate, signal) =>
-  call(ofJob(id, "/metrics"), { query: { names, after_update: afterUpdate }, signal });
-export const getDriftMap = (id, afterUpdate, signal) =>
-  call(ofJob(id, "/drift-map"), { query: { after_update: afterUpdate, max_rows: 400 }, signal });
+export const getMetrics = async (id, names, afterUpdate, signal) => {
+  const metrics = await call(ofJob(id, "/metrics"), { query: { names, after_update: afterUpdate }, signal });
+  return { ...metrics, columns: withNumbers(metrics.columns) };
+};
+export const getDriftMap = async (id, afterUpdate, signal) => {
+  const map = await call(ofJob(id, "/drift-map"), { query: { after_update: afterUpdate, max_rows: 400 }, signal });
+  const { mean_drift_nats, mean_abs_drift_nats } = map;
+  return { ...map, ...withNumbers({ mean_drift_nats, mean_abs_drift_nats }) };
+};
 export const getResults = (id, signal) => call(ofJob(id, "/results"), { signal });
 export const getCheckpoints = (id, signal) => call(ofJob(id, "/checkpoints"), { signal });

@@ -72,7 +72,7 @@ export function indexFromKey(key, index, stride, count) {
 }
 
 /**
- * A line over updates with gaps where the value is null.
+ * A line over updates with gaps where the value is null, NaN or infinite.
  *
  * update(data): { update, step, values } or null where nothing is recorded. setCursor(update | null).
  * `fromZero` puts 0 on the axis; `smallestTop` keeps tiny values from filling the plot.
@@ -91,15 +91,17 @@ export function lineChart({ title, unit, fromZero = false, smallestTop = 0, empt
     ? `last ${number(data.values.findLast((value) => value !== null))}`
     : [h("span", { class: "visually-hidden" }, `${placeInWords(data, i)}: `), number(data.values[i])]));
 
+  function drawNothing(width, reason) {
+    plot.replaceChildren(svg("text", { x: width / 2, y: LINE_HEIGHT_PX / 2, class: "none", "text-anchor": "middle" }, reason));
+    plot.setAttribute("aria-label", `${title}: ${reason}`);
+    fill(readout, "", (text) => text);
+    place = null;
+  }
+
   function draw(width) {
-    if (data === null) {
-      plot.replaceChildren(svg("text", { x: width / 2, y: LINE_HEIGHT_PX / 2, class: "none", "text-anchor": "middle" }, empty));
-      plot.setAttribute("aria-label", `${title}: ${empty}`);
-      fill(readout, "", (text) => text);
-      place = null;
-      return;
-    }
-    const seen = data.values.filter((value) => value !== null);
+    if (data === null) return drawNothing(width, empty);
+    const seen = data.values.filter(Number.isFinite);
+    if (seen.length === 0) return drawNothing(width, "no finite value");
     const [least, most] = seen.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
     const pad = 0.06 * (most - least) || Math.abs(most) * 0.1 || 0.1;
     const low = fromZero ? Math.min(0, least) : least - pad;
@@ -123,7 +125,7 @@ export function lineChart({ title, unit, fromZero = false, smallestTop = 0, empt
     );
     plot.setAttribute("aria-label", `${title} by update, ${integer(first)} to ${integer(last)}${unit ? `, ${unit}` : ""}: `
       + `smallest ${number(least)}, largest ${number(most)}, last ${number(seen.at(-1))}. Arrow keys read values.`);
-    show(index);
+    return show(index);
   }
 
   function show(i) {
@@ -138,7 +140,7 @@ export function lineChart({ title, unit, fromZero = false, smallestTop = 0, empt
     const side = at > place.width / 2 ? -1 : 1;
     cursor.append(svg("text", { x: at + 5 * side, y: MARGIN.top + 8, "text-anchor": side < 0 ? "end" : "start" },
       placeInWords(data, index)));
-    if (value !== null) cursor.append(svg("circle", { cx: at, cy: place.y(value), r: 3.5 }));
+    if (Number.isFinite(value)) cursor.append(svg("circle", { cx: at, cy: place.y(value), r: 3.5 }));
   }
 
   listenForCursor(plot, {
@@ -187,7 +189,7 @@ function stepMeans({ update, step, values }) {
   const means = { update: [], values: [] };
   for (let first = 0, end; first < step.length; first = end) {
     for (end = first; end < step.length && step[end] === step[first]; end += 1);
-    const seen = values.slice(first, end).filter((value) => value !== null);
+    const seen = values.slice(first, end).filter(Number.isFinite);
     means.update.push((update[first] + update[end - 1]) / 2);
     means.values.push(seen.length ? seen.reduce((sum, value) => sum + value, 0) / seen.length : null);
   }
@@ -199,7 +201,7 @@ function linePath({ update, values }, x, y) {
   const points = [];
   let pixel = null;
   for (let i = 0; i < values.length; i += 1) {
-    if (values[i] === null) {
+    if (!Number.isFinite(values[i])) {
       points.push(null);
       pixel = null;
       continue;

@@ -110,7 +110,7 @@ function columnEdges(update) {
 // The |d| below which 99 % of the drifted tokens lie: a block of few tokens must not bleach all others.
 function colourLimit({ mean_drift_nats: rows, num_tokens: counts }) {
   const cells = rows.flatMap((row, i) => row.map((value, block) => ({ size: Math.abs(value), tokens: counts[i][block] })))
-    .filter(({ size, tokens }) => size > 0 && tokens > 0).sort((a, b) => a.size - b.size);
+    .filter(({ size, tokens }) => size > 0 && Number.isFinite(size) && tokens > 0).sort((a, b) => a.size - b.size);
   const enough = 0.99 * cells.reduce((sum, { tokens }) => sum + tokens, 0);
   let below = 0;
   const last = cells.find(({ tokens }) => (below += tokens) >= enough);
@@ -132,7 +132,7 @@ function paint({ canvas, map, place, width, height, limit }) {
   map.mean_drift_nats.forEach((row, i) => {
     const image = stripContext.createImageData(1, numBlocks);
     row.forEach((value, block) => {
-      if (value !== null) image.data.set([...colour(value), 255], 4 * block);
+      if (value !== null && !Number.isNaN(value)) image.data.set([...colour(value), 255], 4 * block);
     });
     stripContext.putImageData(image, 0, 0);
     // Whole device pixels: fractions would leave seams between columns.

@@ -119,15 +119,21 @@ export class JobData {
     return this.column(name)?.findLast((value) => value !== null) ?? null;
   }
 
+  /** Its values that are numbers to reckon with; null where there is none. */
+  finiteOf(name) {
+    const finite = this.column(name)?.filter(Number.isFinite) ?? [];
+    return finite.length ? finite : null;
+  }
+
   sumOf(name) {
-    return this.column(name)?.reduce((sum, value) => sum + (value ?? 0), 0) ?? null;
+    return this.finiteOf(name)?.reduce((sum, value) => sum + value) ?? null;
   }
 
   largestOf(name) {
-    return this.column(name)?.reduce((largest, value) => Math.max(largest, value ?? -Infinity), -Infinity) ?? null;
+    return this.finiteOf(name)?.reduce((largest, value) => Math.max(largest, value)) ?? null;
   }
 
   smallestOf(name) {
-    return this.column(name)?.reduce((least, value) => Math.min(least, value ?? Infinity), Infinity) ?? null;
+    return this.finiteOf(name)?.reduce((least, value) => Math.min(least, value)) ?? null;
   }
 }

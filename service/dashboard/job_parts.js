@@ -1,7 +1,7 @@
 // The plain parts of a job's page: what was asked for, what went wrong, figures, events, checkpoints.
 
 import { h } from "./elements.js";
-import { bytes, clock, dateAndTime, duration, gateInWords, integer, number, objectiveInWords, percent, plural, trains } from "./words.js";
+import { bytes, clock, dateAndTime, destinationInWords, duration, gateInWords, integer, number, objectiveInWords, percent, plural, trains } from "./words.js";
 
 const MAX_EVENTS_SHOWN = 200;
 
@@ -13,8 +13,7 @@ const definitions = (entries, name) =>
 export function facts(spec) {
   const labels = Object.entries(spec.labels).map(([key, value]) => [key, value || "–"]);
   if (!trains(spec)) {
-    const model = spec.kind === "evaluation" ? [["Model", modelName(spec.model)]] : [["Graded job", gradedJob(spec.job_id)]];
-    return definitions([...model, ...labels], "facts");
+    return definitions([...subjectOf(spec), ...labels], "facts");
   }
   const { rollout, reuse, optimizer } = spec;
   return definitions([
@@ -31,7 +30,15 @@ export function facts(spec) {
   ], "facts");
 }
 
-const gradedJob = (id) => h("a", { href: `#/jobs/${encodeURIComponent(id)}` }, id);
+/** What a job that trains nothing works on. */
+function subjectOf(spec) {
+  if (spec.kind === "evaluation") return [["Model", modelName(spec.model)]];
+  if (spec.kind === "regrade") return [["Graded job", linkToJob(spec.job_id)]];
+  const step = spec.step === null ? "the newest" : `step ${integer(spec.step)}`;
+  return [["Exported job", linkToJob(spec.job_id)], ["Checkpoint", step], ["To", destinationInWords(spec.destination)]];
+}
+
+const linkToJob = (id) => h("a", { href: `#/jobs/${encodeURIComponent(id)}` }, id);
 
 const modelName = ({ model, revision }) => (revision === null ? model : `${model} @ ${revision}`);
 
@@ -49,7 +56,7 @@ export function figures(data) {
     ["Updates", seconds("train/update_seconds")],
     ["Responses cut off", truncated === null ? null : percent(truncated)],
     ["Gate weights", least === null ? null : `${number(least)} to ${number(most)}`],
-    ["Smallest effective sample size", data.column("gate/effective_sample_size") === null ? null
+    ["Smallest effective sample size", data.finiteOf("gate/effective_sample_size") === null ? null
       : data.smallestOf("gate/effective_sample_size").toFixed(4)],
     ["Updates skipped", skipped ? integer(skipped) : null],
   ], "figures-list");

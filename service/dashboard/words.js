@@ -17,6 +17,7 @@ export const integer = (value) => value.toLocaleString("en-US");
 export function number(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0";
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   const text = size < 1e-4 || size >= 1e6 ? exponential(value, 2)
     : size >= 1000 ? Math.round(value).toLocaleString("en-US") : String(Number(value.toPrecision(3)));
@@ -74,8 +75,12 @@ export const trains = (spec) => spec.kind === "distillation";
 export function workInWords(spec) {
   if (spec.kind === "evaluation") return `evaluation of ${spec.model.model}`;
   if (spec.kind === "regrade") return `regrade of job ${spec.job_id}`;
+  if (spec.kind === "export") return `export of job ${spec.job_id} to ${destinationInWords(spec.destination)}`;
   return objectiveInWords(spec.objective);
 }
+
+export const destinationInWords = (destination) =>
+  destination.url ?? (destination.type === "hub" ? `hub ${destination.repo_id}` : `folder ${destination.path}`);
 
 export function objectiveInWords(objective) {
   if (objective.type === "teacher_topk") return `teacher top-K, K = ${objective.k}`;

@@ -1,5 +1,6 @@
 """The figures of the demo, computed from what the API answers about its finished jobs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -219,7 +220,8 @@ def _evaluation(results: JobResults, stage: str) -> BenchmarkResult:
 
 
 def _values(metrics: JobMetrics, metric: Metric) -> list[float]:
-    return [value for value in metrics.columns.get(metric.value, ()) if value is not None]
+    column = metrics.columns.get(metric.value, ())
+    return [value for value in column if value is not None and math.isfinite(value)]
 
 
 def _mean(values: Sequence[float]) -> float | None:

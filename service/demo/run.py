@@ -47,7 +47,7 @@ def run_demo(*, data_dir: Path, seed: int, keep_up: bool, output: Path) -> int:
         with (
             _sigterm_as_interrupt(),
             _service(data_dir.resolve()) as service,
-            Client(service.url) as client,
+            Client(service.url, retry_for_s=0) as client,
         ):
             console.print(f"Driftgate is up for the demo, its page is {service.url}/")
             figures = _run_jobs(service, client, console, seed=seed)

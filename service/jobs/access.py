@@ -20,7 +20,8 @@ class Scope(StrEnum):
 class Caller:
     """The key that a request came with; a limit of None is no limit.
 
-    key_id: empty where the server has no keys, or where the key is one of the settings.
+    key_id: of the first key where this one came from it by rotation; empty where the server has no keys, or
+    where the key is one of the settings.
     """
 
     key_id: str

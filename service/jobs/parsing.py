@@ -2,20 +2,30 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.spec import AnyJobSpec, EvaluationJobSpec, JobKind, JobSpec, RegradeJobSpec
+from service.jobs.spec import (
+    AnyJobSpec,
+    EvaluationJobSpec,
+    ExportJobSpec,
+    JobKind,
+    JobSpec,
+    RegradeJobSpec,
+)
 
 ANY_JOB_SPEC: TypeAdapter[AnyJobSpec] = TypeAdapter(AnyJobSpec)
 MODELS: Mapping[str, type[BaseModel]] = {
     JobKind.DISTILLATION: JobSpec,
     JobKind.EVALUATION: EvaluationJobSpec,
     JobKind.REGRADE: RegradeJobSpec,
+    JobKind.EXPORT: ExportJobSpec,
 }
+
+Request = TypeVar("Request", bound=BaseModel)
 
 MAX_SHOWN_CHARACTERS = 200
 MAX_VIOLATIONS = 100
@@ -36,7 +46,7 @@ def parse_spec(data: object) -> AnyJobSpec:
 
 def invalid_spec(errors: Sequence[ErrorDetails], data: object) -> DriftgateError:
     """INVALID_SPEC of what pydantic found in `data`; the message is the first of the violations."""
-    violations = [_violation(error, data) for error in errors[:MAX_VIOLATIONS]]
+    violations = [_spec_violation(error, data) for error in errors[:MAX_VIOLATIONS]]
     first = violations[0]
     others = f" And {len(errors) - 1:,} more." if len(errors) > 1 else ""
     return DriftgateError(
@@ -46,18 +56,51 @@ def invalid_spec(errors: Sequence[ErrorDetails], data: object) -> DriftgateError
     )
 
 
-def _violation(error: ErrorDetails, data: object) -> Violation:
+def parse_request(model: type[Request], data: object) -> Request:
+    """A body other than a spec. Raises INVALID_ARGUMENT with one violation per error, up to a hundred."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise invalid_request(error.errors(include_url=False), data, model=model) from None
+
+
+def invalid_request(
+    errors: Sequence[ErrorDetails], data: object, *, model: type[BaseModel] | None = None
+) -> DriftgateError:
+    """INVALID_ARGUMENT of what pydantic found in `data`; `model` names the fields that there are."""
+    violations = [
+        _violation(error, data, location=error["loc"], model=model)
+        for error in errors[:MAX_VIOLATIONS]
+    ]
+    first = violations[0]
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{first.field or 'The body'}: given {first.given}, allowed: {first.allowed}.",
+        violations,
+    )
+
+
+def _spec_violation(error: ErrorDetails, data: object) -> Violation:
     # The place of an error begins with the kind of job, which is no place in the data.
     kind = str(error["loc"][0]) if error["loc"] else JobKind.DISTILLATION
-    location = error["loc"][1:]
+    if error["type"] == "union_tag_invalid" and not error["loc"]:
+        return Violation("kind", _shown(error["ctx"]["tag"]), ", ".join(JobKind))
+    return _violation(error, data, location=error["loc"][1:], model=MODELS.get(kind))
+
+
+def _violation(
+    error: ErrorDetails,
+    data: object,
+    *,
+    location: Sequence[int | str],
+    model: type[BaseModel] | None,
+) -> Violation:
     path = _path_in_data(location, data, is_missing=error["type"] == "missing")
     given = "nothing" if error["type"] == "missing" else _shown(error["input"])
     message = error["msg"].removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
-            return Violation(".".join(path), given, _known_fields(location, kind=kind))
-        case "union_tag_invalid" if not error["loc"]:
-            return Violation("kind", _shown(error["ctx"]["tag"]), ", ".join(JobKind))
+            return Violation(".".join(path), given, _known_fields(location, model=model))
         case "value_error" if cross_check := _CROSS_CHECK.match(message):
             field = ".".join([*path, cross_check["field"]])
             return Violation(field, cross_check["given"], cross_check["allowed"])
@@ -84,9 +127,11 @@ def _path_in_data(location: Sequence[int | str], data: object, *, is_missing: bo
     return path
 
 
-def _known_fields(location: Sequence[int | str], *, kind: str) -> str:
+def _known_fields(location: Sequence[int | str], *, model: type[BaseModel] | None) -> str:
     """The names of the fields that stand beside the unknown one."""
-    models: list[type[BaseModel]] = [MODELS[kind]]
+    if model is None:
+        return "no such field"
+    models: list[type[BaseModel]] = [model]
     for part in location[:-1]:
         if not isinstance(part, str):
             continue  # a position in a list of the same models

@@ -100,7 +100,7 @@ class TimePlan(View):
 class UnknownPart(View):
     """A part of the plan that is null, and why."""
 
-    part: str = Field(description="`student`, `teacher` or `time`.")
+    part: str = Field(description="`student`, `teacher`, `memory`, `step`, `job` or `time`.")
     reason: str
 
 
@@ -115,9 +115,9 @@ class Plan(View):
         description="All of the student's, or those of its adapters; null where nothing is trained."
     )
     memory: tuple[MemoryPlan, ...] = Field(
-        description="One for each dtype that the worker's device may lead to."
+        description="One for each dtype that the worker's device may lead to; empty where unknown."
     )
-    step: StepWork | None = Field(description="null where nothing is trained.")
-    job: JobWork | None = Field(description="null where no model is run.")
+    step: StepWork | None = Field(description="null where nothing is trained, or where unknown.")
+    job: JobWork | None = Field(description="null where no model is run, or where unknown.")
     time: TimePlan | None
     unknown: tuple[UnknownPart, ...]

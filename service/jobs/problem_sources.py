@@ -7,6 +7,10 @@ from pydantic import Field, model_validator
 
 from service.jobs.spec_fields import Seed, SpecPart
 
+DATASET_ID = r"^ds-[0-9a-f]{32}$"
+EXAMPLE_ID = "ds-9f86d081884c7d659a2feaa0c55ad015"
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps none
+
 
 class ArithmeticSource(SpecPart):
     """The built-in chained digit arithmetic, generated from its seed."""
@@ -34,12 +38,21 @@ class FileSource(SpecPart):
     path: str = Field(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 
-class Problem(SpecPart):
-    """One problem; `answer` is needed only where answers are graded."""
+class DatasetSource(SpecPart):
+    """A problem set that was uploaded before; its content is verified by the id."""
 
-    id: str = Field(min_length=1, max_length=200)
-    problem: str = Field(min_length=1, max_length=100_000)
-    answer: str | None = Field(default=None, max_length=1000)
+    source: Literal["dataset"] = "dataset"
+    dataset_id: str = Field(
+        pattern=DATASET_ID, description="`id` of the answer to the upload.", examples=[EXAMPLE_ID]
+    )
+
+
+class Problem(SpecPart):
+    """One problem; `answer` is needed only where answers are graded. No text holds a NUL."""
+
+    id: str = Field(min_length=1, max_length=200, pattern=NO_NUL)
+    problem: str = Field(min_length=1, max_length=100_000, pattern=NO_NUL)
+    answer: str | None = Field(default=None, max_length=1000, pattern=NO_NUL)
 
 
 class InlineSource(SpecPart):
@@ -74,7 +87,8 @@ class PublishedSource(SpecPart):
 
 
 ProblemSource = Annotated[
-    ArithmeticSource | FileSource | InlineSource | PublishedSource, Field(discriminator="source")
+    ArithmeticSource | FileSource | InlineSource | PublishedSource | DatasetSource,
+    Field(discriminator="source"),
 ]
 
 

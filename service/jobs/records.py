@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from service.jobs.catalog import Metric
 
@@ -17,12 +18,16 @@ class BlockDrift:
 
 @dataclass(frozen=True, slots=True)
 class UpdateRecord:
-    """One optimiser update. `step` and `update` count from 1 over the whole job."""
+    """One optimiser update. `step` and `update` count from 1 over the whole job.
+
+    at: when the update ended, UTC by the worker's clock; the recorder notes it.
+    """
 
     step: int
     update: int
     metrics: Mapping[Metric, float]
     drift_by_block: tuple[BlockDrift, ...]
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a client reads back of a job; REST serialises these, gRPC converts from them."""
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from service.errors import ErrorCode
 from service.jobs.spec import AnyJobSpec
@@ -138,29 +139,50 @@ class JobEventPage(View):
     next_after: int = Field(description="Pass as `after` for what follows.")
 
 
+# JSON has no such numbers: there they are strings, which Python's float() and JavaScript's Number() read.
+MetricValue = Annotated[
+    float,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"enum": ["NaN", "Infinity", "-Infinity"], "type": "string"},
+            ]
+        },
+        mode="serialization",
+    ),
+]
+
+
 class JobMetrics(View):
     """Metrics of the effective updates in columns of equal length; null where not recorded."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     job_id: str
     update: tuple[int, ...]
     step: tuple[int, ...]
     attempt: tuple[int, ...]
-    columns: dict[str, tuple[float | None, ...]] = Field(
-        description="Keyed by metric name; the catalogue gives unit and meaning."
+    columns: dict[str, tuple[MetricValue | None, ...]] = Field(
+        description="Keyed by metric name; the catalogue gives unit and meaning. What was not finite is "
+        "the string `NaN`, `Infinity` or `-Infinity`."
     )
 
 
 class DriftMap(View):
     """Drift of the sampled tokens by position, one row per effective update.
 
-    Column b covers valid response positions [b·block_size, (b+1)·block_size).
+    Column b covers valid response positions [b·block_size, (b+1)·block_size). A mean is null where no
+    response has a token; one that is not finite is the string `NaN`, `Infinity` or `-Infinity`.
     """
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     job_id: str
     block_size: int = Field(description="Valid response tokens per block.")
     update: tuple[int, ...]
-    mean_drift_nats: tuple[tuple[float | None, ...], ...]
-    mean_abs_drift_nats: tuple[tuple[float | None, ...], ...]
+    mean_drift_nats: tuple[tuple[MetricValue | None, ...], ...]
+    mean_abs_drift_nats: tuple[tuple[MetricValue | None, ...], ...]
     num_tokens: tuple[tuple[int, ...], ...]
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from service.jobs.evaluation_spec import EvaluationSpec
+from service.jobs.export_spec import ExportDestination
 from service.jobs.loss_spec import GateSpec, Objective, SampledTokenObjective
 from service.jobs.problem_sources import PromptsSpec
 from service.jobs.spec_fields import (
@@ -158,6 +159,7 @@ class JobKind(StrEnum):
     DISTILLATION = "distillation"
     EVALUATION = "evaluation"
     REGRADE = "regrade"
+    EXPORT = "export"
 
 
 class JobSpec(SpecPart):
@@ -259,6 +261,23 @@ class RegradeJobSpec(SpecPart):
     job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
 
 
+class ExportJobSpec(SpecPart):
+    """A checkpoint of another job copied to where it is used: the model's files, and a manifest of them.
+
+    The manifest is written last: where it is, the copy is complete.
+    """
+
+    kind: Literal[JobKind.EXPORT]
+    name: Name | None = None
+    labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    priority: Priority = 0
+    job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
+    step: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        default=None, description="One of the job's saved steps; its newest where null."
+    )
+    destination: ExportDestination
+
+
 def _kind_of(spec: Any) -> str:
     kind = spec.get("kind") if isinstance(spec, dict) else getattr(spec, "kind", None)
     return JobKind.DISTILLATION if kind is None else str(kind)
@@ -267,6 +286,7 @@ def _kind_of(spec: Any) -> str:
 AnyJobSpec = Annotated[
     Annotated[JobSpec, Tag(JobKind.DISTILLATION)]
     | Annotated[EvaluationJobSpec, Tag(JobKind.EVALUATION)]
-    | Annotated[RegradeJobSpec, Tag(JobKind.REGRADE)],
+    | Annotated[RegradeJobSpec, Tag(JobKind.REGRADE)]
+    | Annotated[ExportJobSpec, Tag(JobKind.EXPORT)],
     Discriminator(_kind_of),
 ]

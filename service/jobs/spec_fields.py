@@ -55,6 +55,17 @@ class SpecPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class SecretRef(SpecPart):
+    """A secret by its name; only the worker reads its value, which is never stored or shown."""
+
+    secret: str = Field(
+        pattern=r"^[A-Z][A-Z0-9_]{0,62}$",
+        description="Of a file in the worker's folder of secrets, or of its environment variable "
+        "DRIFTGATE_SECRET_NAME.",
+        examples=["HUB_TOKEN"],
+    )
+
+
 class ModelSpec(SpecPart):
     """A model by reference; weights are read as safetensors only and no remote code ever runs."""
 
@@ -67,3 +78,12 @@ class ModelSpec(SpecPart):
         pattern=r"^[A-Za-z0-9._\-/]+$",
         description="Branch, tag or commit of a hub model; the hub's default when unset.",
     )
+    hub_token: SecretRef | None = Field(
+        default=None,
+        description="Of a hub model that is not public. Only the worker can read such a model, so "
+        "what its files say is checked there, before any weight is loaded.",
+    )
+
+    def is_same_model(self, other: "ModelSpec") -> bool:
+        """Whether both name one model, however each gets at it."""
+        return (self.model, self.revision) == (other.model, other.revision)

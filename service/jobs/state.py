@@ -25,6 +25,7 @@ class JobPhase(StrEnum):
     TRAINING = "training"
     CHECKPOINTING = "checkpointing"
     EVALUATING = "evaluating"
+    EXPORTING = "exporting"
 
 
 TERMINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})

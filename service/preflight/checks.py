@@ -2,19 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.evaluation_spec import BenchmarkSpec, EvaluationSpec
 from service.jobs.loss_spec import TeacherTopKObjective
-from service.jobs.problem_sources import ArithmeticSource, ProblemSource, PublishedSource
+from service.jobs.problem_sources import (
+    ArithmeticSource,
+    DatasetSource,
+    ProblemSource,
+    PublishedSource,
+)
 from service.jobs.results import SpecWarning
 from service.jobs.spec import JobSpec
 from service.jobs.spec_fields import ModelSpec
 from service.preflight.architecture import UnknownArchitecture
 from service.preflight.doubts import warnings_of
+from service.preflight.folder_signature import FolderSignature, folder_signature
 from service.preflight.json_files import invalid_model
 from service.preflight.model_files import ModelFacts, read_model_facts
-from service.preflight.models import resolve_model
+from service.preflight.models import resolve_model, resolve_model_with_secret
+from service.preflight.problem_files import num_problems_uploaded
 from service.preflight.problems import (
     check_arithmetic_size,
     check_benchmark_name,
@@ -32,26 +41,49 @@ MAX_TOKENS_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the checks of a spec that may run have learnt; problems are counted by benchmark."""
+    """What the checks of a spec that may run have learnt; problems are counted by benchmark.
+
+    student, teacher: None of a model that only the worker can read, by a secret.
+    """
 
     warnings: tuple[SpecWarning, ...]
-    student: ModelFacts
-    teacher: ModelFacts
+    student: ModelFacts | None
+    teacher: ModelFacts | None
     num_benchmark_problems: tuple[int, ...]
 
 
 def check(spec: JobSpec, settings: Settings) -> Findings:
     """Warnings about the spec, and its facts. Raises DriftgateError for what cannot run, naming the field.
 
-    Needs config and tokenizer files of both models, and the problem sets; never the weights.
+    Needs config and tokenizer files of both models, and the problem sets; never the weights. What is not
+    known of a model that needs a secret is left to `check_on_worker`.
     """
     student = model_facts(spec.student, settings=settings, field="student")
     teacher = model_facts(spec.teacher, settings=settings, field="teacher")
-    check_responses_end(spec.student, student, field="student")
-    check_vocabularies_match(student, teacher)
-    _check_adapter(spec, student)
-    _check_support(spec, student)
-    _check_masked_tokens(spec, student)
+    return _check(spec, settings, student=student, teacher=teacher)
+
+
+def check_on_worker(spec: JobSpec, settings: Settings) -> Findings:
+    """As `check`, with the secrets, so that both models are known. Raises SECRET_NOT_FOUND besides."""
+    student = model_facts_with_secret(spec.student, settings=settings, field="student")
+    teacher = model_facts_with_secret(spec.teacher, settings=settings, field="teacher")
+    return _check(spec, settings, student=student, teacher=teacher)
+
+
+def _check(
+    spec: JobSpec,
+    settings: Settings,
+    *,
+    student: ModelFacts | None,
+    teacher: ModelFacts | None,
+) -> Findings:
+    if student is not None:
+        check_responses_end(spec.student, student, field="student")
+        if teacher is not None:
+            check_vocabularies_match(student, teacher)
+        _check_adapter(spec, student)
+        _check_support(spec, student)
+        _check_masked_tokens(spec, student)
     _check_positions(spec, student=student, teacher=teacher)
     num_prompts = _check_prompts(spec.prompts.problems, settings=settings, field="prompts.problems")
     num_benchmark_problems = check_benchmarks(spec.evaluation, settings=settings)
@@ -126,9 +158,27 @@ def check_vocabularies_match(student: ModelFacts, teacher: ModelFacts) -> None:
         )
 
 
-def model_facts(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts:
-    """What the files of the named model say. Raises as `resolve_model` and `read_model_facts` do."""
+def model_facts(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts | None:
+    """What the files of the named model say; None where only the worker can read them.
+
+    Raises as `resolve_model` and `read_model_facts` do.
+    """
     folder = resolve_model(model, settings=settings, field=field)
+    if folder is None:
+        return None
+    return _facts_of(folder, folder_signature(folder), reference=model.model, field=field)
+
+
+@lru_cache(maxsize=64)
+def _facts_of(
+    folder: Path, _signature: FolderSignature, *, reference: str, field: str
+) -> ModelFacts:
+    return read_model_facts(folder, reference=reference, field=field)
+
+
+def model_facts_with_secret(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts:
+    """As `model_facts`, on the worker. Raises SECRET_NOT_FOUND besides."""
+    folder = resolve_model_with_secret(model, settings=settings, field=field)
     return read_model_facts(folder, reference=model.model, field=field)
 
 
@@ -177,7 +227,9 @@ def _check_masked_tokens(spec: JobSpec, facts: ModelFacts) -> None:
         )
 
 
-def _check_positions(spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts) -> None:
+def _check_positions(
+    spec: JobSpec, *, student: ModelFacts | None, teacher: ModelFacts | None
+) -> None:
     """Prompt and response have to fit into the positions of every model that reads them."""
     violations = [
         Violation(
@@ -202,7 +254,7 @@ def _check_positions(spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts)
 
 
 def _position_limits(
-    spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts
+    spec: JobSpec, *, student: ModelFacts | None, teacher: ModelFacts | None
 ) -> Iterator[tuple[str, int, str, int]]:
     """Field and number of response tokens, name and positions of each model that reads them."""
     training = ("rollout.max_response_tokens", spec.rollout.max_response_tokens)
@@ -213,7 +265,7 @@ def _position_limits(
         if spec.evaluation.evaluate_teacher:
             uses.append((*evaluation, "the teacher", teacher))
     for field, num_tokens, name, facts in uses:
-        if facts.max_positions is not None:
+        if facts is not None and facts.max_positions is not None:
             yield field, num_tokens, name, facts.max_positions
 
 
@@ -222,6 +274,8 @@ def _check_prompts(source: ProblemSource, *, settings: Settings, field: str) -> 
     num_unseen = _num_left_to_worker(source, settings=settings, field=field)
     if num_unseen is not None:
         return num_unseen
+    if isinstance(source, DatasetSource):
+        return num_problems_uploaded(source, settings=settings, field=field)
     return len(
         load_problems(source, settings=settings, split="training", field=field, graded=False)
     )

@@ -6,17 +6,36 @@ from service.jobs.loss_spec import Granularity
 from service.jobs.problem_sources import PublishedSource
 from service.jobs.results import SpecWarning
 from service.jobs.spec import JobSpec
+from service.jobs.spec_fields import ModelSpec
 from service.preflight.model_files import ModelFacts
 from service.preflight.published_catalogue import PUBLICATIONS, Verification
 from service.preflight.tokenizer_doubts import about_tokenizers
 
 
 def warnings_of(
-    spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts, num_prompts: int
+    spec: JobSpec,
+    *,
+    student: ModelFacts | None,
+    teacher: ModelFacts | None,
+    num_prompts: int,
 ) -> Iterator[SpecWarning]:
-    """Warnings in the order of the spec's fields. `num_prompts` counts the problems to train on."""
-    yield from _about_models(spec, student=student, teacher=teacher)
-    yield from about_tokenizers(spec, student=student, teacher=teacher)
+    """Warnings in the order of the spec's fields. `num_prompts` counts the problems to train on.
+
+    student, teacher: None of a model that only the worker can read.
+    """
+    if spec.student.is_same_model(spec.teacher):
+        yield SpecWarning(
+            code="TEACHER_IS_STUDENT",
+            field="teacher.model",
+            message="Student and teacher are the same model: there is nothing to learn.",
+        )
+    if student is None:
+        yield checked_by_worker(spec.student, field="student")
+    if teacher is None:
+        yield checked_by_worker(spec.teacher, field="teacher")
+    if student is not None and teacher is not None:
+        yield from _about_ends(student=student, teacher=teacher)
+        yield from about_tokenizers(spec, student=student, teacher=teacher)
     yield from _about_prompts(spec)
     if spec.rollout.prompts_per_step > num_prompts:
         yield SpecWarning(
@@ -35,15 +54,26 @@ def warnings_of(
         )
 
 
-def _about_models(
-    spec: JobSpec, *, student: ModelFacts, teacher: ModelFacts
-) -> Iterator[SpecWarning]:
-    if spec.student == spec.teacher:
-        yield SpecWarning(
-            code="TEACHER_IS_STUDENT",
-            field="teacher.model",
-            message="Student and teacher are the same model: there is nothing to learn.",
-        )
+def checked_by_worker(model: ModelSpec, *, field: str) -> SpecWarning:
+    """Of a model whose files this machine cannot read."""
+    return SpecWarning(
+        code="CHECKED_BY_WORKER",
+        field=f"{field}.hub_token",
+        message=f"The files of {model.model!r} were not looked at: {why_unseen(model)}. The worker checks "
+        "them before it loads any weights, and the job fails then if it cannot run.",
+    )
+
+
+def why_unseen(model: ModelSpec) -> str:
+    """Of a model whose files this machine cannot read, as a part of a sentence."""
+    assert model.hub_token is not None, "every other model is read at submission"
+    return (
+        f"only the worker reads secret {model.hub_token.secret}, and the model is not in the hub cache of "
+        "this machine"
+    )
+
+
+def _about_ends(*, student: ModelFacts, teacher: ModelFacts) -> Iterator[SpecWarning]:
     if student.eos_token_ids != teacher.eos_token_ids:
         yield SpecWarning(
             code="EOS_MISMATCH",
@@ -67,7 +97,7 @@ def _about_prompts(spec: JobSpec) -> Iterator[SpecWarning]:
         )
 
 
-def _about_gate(spec: JobSpec, *, student: ModelFacts) -> Iterator[SpecWarning]:
+def _about_gate(spec: JobSpec, *, student: ModelFacts | None) -> Iterator[SpecWarning]:
     gate = spec.gate
     if gate.granularity is Granularity.NONE:
         return
@@ -92,7 +122,11 @@ def _about_gate(spec: JobSpec, *, student: ModelFacts) -> Iterator[SpecWarning]:
             field="gate.strength",
             message="strength is 0: every gate is 1 unless the kernel is `hard`.",
         )
-    if gate.granularity is Granularity.NEWLINE_SPAN and not student.tokenizer.has_newline_token():
+    if (
+        gate.granularity is Granularity.NEWLINE_SPAN
+        and student is not None
+        and not student.tokenizer.has_newline_token()
+    ):
         yield SpecWarning(
             code="NO_NEWLINE_TOKEN",
             field="gate.granularity",

@@ -5,28 +5,52 @@ from dataclasses import dataclass
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import SpecWarning
 from service.jobs.spec import EvaluationJobSpec
-from service.preflight.checks import check_benchmarks, check_responses_end, model_facts
+from service.preflight.checks import (
+    check_benchmarks,
+    check_responses_end,
+    model_facts,
+    model_facts_with_secret,
+)
+from service.preflight.doubts import checked_by_worker
 from service.preflight.model_files import ModelFacts
 from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationFindings:
-    """What the checks of an evaluation that may run have learnt; problems are counted by benchmark."""
+    """What the checks of an evaluation that may run have learnt; problems are counted by benchmark.
+
+    model: None where only the worker can read it, by a secret.
+    """
 
     warnings: tuple[SpecWarning, ...]
-    model: ModelFacts
+    model: ModelFacts | None
     num_benchmark_problems: tuple[int, ...]
 
 
 def check_evaluation(spec: EvaluationJobSpec, settings: Settings) -> EvaluationFindings:
     """Raises DriftgateError for what cannot run, naming the field."""
     model = model_facts(spec.model, settings=settings, field="model")
-    check_responses_end(spec.model, model, field="model")
-    _check_positions(spec, model)
+    return _check(spec, settings, model=model)
+
+
+def check_evaluation_on_worker(spec: EvaluationJobSpec, settings: Settings) -> EvaluationFindings:
+    """As `check_evaluation`, with the secrets. Raises SECRET_NOT_FOUND besides."""
+    model = model_facts_with_secret(spec.model, settings=settings, field="model")
+    return _check(spec, settings, model=model)
+
+
+def _check(
+    spec: EvaluationJobSpec, settings: Settings, *, model: ModelFacts | None
+) -> EvaluationFindings:
+    if model is not None:
+        check_responses_end(spec.model, model, field="model")
+        _check_positions(spec, model)
     num_benchmark_problems = check_benchmarks(spec.evaluation, settings=settings)
     return EvaluationFindings(
-        warnings=(), model=model, num_benchmark_problems=num_benchmark_problems
+        warnings=() if model is not None else (checked_by_worker(spec.model, field="model"),),
+        model=model,
+        num_benchmark_problems=num_benchmark_problems,
     )
 
 

@@ -1,12 +1,12 @@
-"""What an evaluation of a model will take, and the empty plan of a regrade."""
+"""What an evaluation of a model will take, and the empty plan of a job that runs no model."""
 
 from service.jobs.plans import JobWork, MemoryPlan, Plan, UnknownPart, Work
-from service.jobs.spec import EvaluationJobSpec, RegradeJobSpec
-from service.preflight.architecture import Architecture, UnknownArchitecture
+from service.jobs.spec import EvaluationJobSpec, ExportJobSpec, RegradeJobSpec
+from service.preflight.architecture import Architecture
 from service.preflight.evaluation_checks import EvaluationFindings
 from service.preflight.forward_work import evaluation_work
 from service.preflight.memory import BYTES_OF_DTYPE, possible_dtypes
-from service.preflight.plan import MeasuredRate, reasons_for_no_time, time_plan
+from service.preflight.plan import MeasuredRate, reasons_for_no_time, time_plan, why_unknown
 from service.preflight.tensor_sizes import FLOAT32_BYTES, evaluation_cache_bytes
 
 
@@ -14,8 +14,8 @@ def make_evaluation_plan(
     spec: EvaluationJobSpec, findings: EvaluationFindings, *, rate: MeasuredRate | None
 ) -> Plan:
     """As of a distillation without its training; the parts of an unknown architecture are None."""
-    architecture = findings.model.architecture
-    model = architecture if isinstance(architecture, Architecture) else None
+    facts = findings.model
+    model = facts.architecture if facts and isinstance(facts.architecture, Architecture) else None
     evaluation = evaluation_work(
         spec.evaluation,
         findings.num_benchmark_problems,
@@ -24,8 +24,11 @@ def make_evaluation_plan(
     )
     job = JobWork(training=Work(tokens=0, flops=0), evaluation=evaluation, total=evaluation)
     unknown = []
-    if isinstance(architecture, UnknownArchitecture):
-        unknown.append(UnknownPart(part="student", reason=architecture.reason))
+    reason = why_unknown(spec.model, facts)
+    if reason is not None:
+        unknown.append(UnknownPart(part="student", reason=reason))
+    if facts is None:
+        unknown.append(UnknownPart(part="memory", reason="the model is not known"))
     unknown += reasons_for_no_time(job, rate=rate)
     return Plan(
         spec=spec,
@@ -33,8 +36,10 @@ def make_evaluation_plan(
         student=model and model.parameter_counts(),
         teacher=None,
         trained_parameters=None,
-        memory=tuple(
-            _memory_plan(spec, findings, model, dtype=dtype)
+        memory=()
+        if facts is None
+        else tuple(
+            _memory_plan(spec, findings, model, vocab_size=facts.vocab_size, dtype=dtype)
             for dtype in possible_dtypes(spec.compute)
         ),
         step=None,
@@ -44,7 +49,7 @@ def make_evaluation_plan(
     )
 
 
-def make_regrade_plan(spec: RegradeJobSpec) -> Plan:
+def make_plan_without_model(spec: RegradeJobSpec | ExportJobSpec) -> Plan:
     """No model is run."""
     return Plan(
         spec=spec,
@@ -65,6 +70,7 @@ def _memory_plan(
     findings: EvaluationFindings,
     model: Architecture | None,
     *,
+    vocab_size: int,
     dtype: str,
 ) -> MemoryPlan:
     """Weights, cache and logits; what training would need is 0."""
@@ -75,7 +81,7 @@ def _memory_plan(
         )
     )
     num_sequences = min(spec.compute.rollout_batch_size, num_samples)
-    logits = num_sequences * findings.model.vocab_size * FLOAT32_BYTES
+    logits = num_sequences * vocab_size * FLOAT32_BYTES
     weights = cache = None
     if model is not None:
         weights = model.parameter_counts().total * BYTES_OF_DTYPE[dtype]

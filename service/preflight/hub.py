@@ -14,6 +14,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from pydantic import SecretStr
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.spec_fields import ModelSpec
@@ -52,25 +53,38 @@ class DatasetFile:
     path: str
 
 
-def snapshot_of_description(model: ModelSpec, *, settings: Settings, field: str) -> Path:
-    """Folder with config and tokenizer files, after making sure that the weights are safetensors.
-
-    Raises MODEL_NOT_FOUND, MODEL_INVALID or HUB_UNAVAILABLE.
-    """
+def cached_description(model: ModelSpec, *, settings: Settings) -> Path | None:
+    """Folder with config and tokenizer files in the local cache; None where one is missing."""
     cached = _cached_folder(model, settings=settings)
     if cached is not None and all((cached / name).exists() for name in NEEDED_FILES):
         return cached
-    names = _file_names(model, settings=settings, field=field)
+    return None
+
+
+def snapshot_of_description(
+    model: ModelSpec, *, token: SecretStr | None, settings: Settings, field: str
+) -> Path:
+    """Folder with config and tokenizer files, after making sure that the weights are safetensors.
+
+    token: of the hub, for a model that is not public. Raises MODEL_NOT_FOUND, MODEL_INVALID or
+    HUB_UNAVAILABLE.
+    """
+    names = _file_names(model, token=token, settings=settings, field=field)
     wanted = [name for name in names if name in DESCRIPTION_FILES]
-    return _fetch(model, wanted, settings=settings, field=field)
+    return _fetch(model, wanted, token=token, settings=settings, field=field)
 
 
-def snapshot_of_everything(model: ModelSpec, *, settings: Settings, field: str) -> Path:
-    """Folder with config, tokenizer and safetensors files. Raises as `snapshot_of_description`."""
+def cached_everything(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
+    """Folder with all that loading needs in the local cache; None where something is missing."""
     cached = _cached_folder(model, settings=settings)
-    if cached is not None and _is_complete(cached, model, field=field):
-        return cached
-    names = _file_names(model, settings=settings, field=field)
+    return cached if cached is not None and _is_complete(cached, model, field=field) else None
+
+
+def snapshot_of_everything(
+    model: ModelSpec, *, token: SecretStr | None, settings: Settings, field: str
+) -> Path:
+    """Folder with config, tokenizer and safetensors files. Raises as `snapshot_of_description`."""
+    names = _file_names(model, token=token, settings=settings, field=field)
     wanted = [
         name
         for name in names
@@ -78,7 +92,7 @@ def snapshot_of_everything(model: ModelSpec, *, settings: Settings, field: str) 
         # Not the copies that some repositories keep in folders of their own.
         or (name.endswith(".safetensors") and name.startswith("model") and "/" not in name)
     ]
-    return _fetch(model, wanted, settings=settings, field=field)
+    return _fetch(model, wanted, token=token, settings=settings, field=field)
 
 
 def fetch_dataset_file(file: DatasetFile, *, settings: Settings, field: str, advice: str) -> Path:
@@ -96,6 +110,7 @@ def fetch_dataset_file(file: DatasetFile, *, settings: Settings, field: str, adv
             file.path,
             repo_type="dataset",
             revision=file.commit,
+            token=None,
             settings=settings,
         )
     except HUB_ERRORS as error:
@@ -141,6 +156,7 @@ def _download(
     *,
     repo_type: Literal["model", "dataset"],
     revision: str | None,
+    token: SecretStr | None,
     settings: Settings,
 ) -> Path:
     path = huggingface_hub.hf_hub_download(
@@ -148,6 +164,7 @@ def _download(
         name,
         repo_type=repo_type,
         revision=revision,
+        token=_text(token),
         cache_dir=settings.hub_cache_dir,
         endpoint=settings.hub_endpoint,
         etag_timeout=HUB_TIMEOUT_S,
@@ -178,11 +195,13 @@ def _is_complete(folder: Path, model: ModelSpec, *, field: str) -> bool:
     return all((folder / name).exists() for name in NEEDED_FILES)
 
 
-def _file_names(model: ModelSpec, *, settings: Settings, field: str) -> list[str]:
+def _file_names(
+    model: ModelSpec, *, token: SecretStr | None, settings: Settings, field: str
+) -> list[str]:
     """Names in the hub's repository, which hold config, tokenizer and safetensors."""
     try:
         info = huggingface_hub.HfApi(endpoint=settings.hub_endpoint).model_info(
-            model.model, revision=model.revision, timeout=HUB_TIMEOUT_S
+            model.model, revision=model.revision, timeout=HUB_TIMEOUT_S, token=_text(token)
         )
     except HUB_ERRORS as error:
         raise _refusal(model, error, field=field) from error
@@ -197,7 +216,14 @@ def _file_names(model: ModelSpec, *, settings: Settings, field: str) -> list[str
     return names
 
 
-def _fetch(model: ModelSpec, names: Sequence[str], *, settings: Settings, field: str) -> Path:
+def _fetch(
+    model: ModelSpec,
+    names: Sequence[str],
+    *,
+    token: SecretStr | None,
+    settings: Settings,
+    field: str,
+) -> Path:
     try:
         folders = {
             _download(
@@ -205,6 +231,7 @@ def _fetch(model: ModelSpec, names: Sequence[str], *, settings: Settings, field:
                 name,
                 repo_type="model",
                 revision=model.revision,
+                token=token,
                 settings=settings,
             ).parent
             for name in names
@@ -219,12 +246,16 @@ def _fetch(model: ModelSpec, names: Sequence[str], *, settings: Settings, field:
 def _refusal(model: ModelSpec, error: Exception, *, field: str) -> DriftgateError:
     reason = _reason(error)
     if isinstance(error, ABSENT):
+        if model.hub_token is None:
+            advice = f"Check the id, name the secret of a private model in {field}.hub_token"
+        else:
+            advice = f"Check the id and what the token in secret {model.hub_token.secret} may read"
         return DriftgateError(
             ErrorCode.MODEL_NOT_FOUND,
             f"The hub does not give out {model.model!r} of {field} (revision "
-            f"{model.revision or 'main'}): {reason}. Check the id, or put a folder of that name "
-            "below the model root.",
-            [Violation(f"{field}.model", model.model, "a public hub model, or a local folder")],
+            f"{model.revision or 'main'}): {reason}. {advice}, or put a folder of that name below the "
+            "model root.",
+            [Violation(f"{field}.model", model.model, "a model of the hub, or a local folder")],
         )
     return DriftgateError(
         ErrorCode.HUB_UNAVAILABLE,
@@ -233,6 +264,11 @@ def _refusal(model: ModelSpec, error: Exception, *, field: str) -> DriftgateErro
         "the model root (DRIFTGATE_MODEL_ROOT), or try again with a network.",
         [Violation(f"{field}.model", model.model, "a folder below the model root")],
     )
+
+
+def _text(token: SecretStr | None) -> str | None:
+    """For the hub's client alone. Without a token it sends the one that this machine is logged in with."""
+    return None if token is None else token.get_secret_value()
 
 
 def _reason(error: Exception) -> str:

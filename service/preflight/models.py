@@ -3,12 +3,17 @@
 import os
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.spec_fields import ModelSpec
 from service.preflight import hub
+from service.preflight.folder_signature import FolderSignature, folder_signature
 from service.preflight.model_files import check_weights
+from service.preflight.secret_values import token_value
 from service.settings import Settings
 
 BUILTIN_PREFIX = "builtin/"
@@ -18,36 +23,69 @@ HUB_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._\-]{0,94}[A-Za-z0-9])?"
 HUB_ID = re.compile(rf"(?!.*(?:--|\.\.|\.git$)){HUB_NAME}/{HUB_NAME}")
 
 
-def resolve_model(model: ModelSpec, *, settings: Settings, field: str) -> Path:
+def resolve_model(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
     """Folder with the model's config and tokenizer; of a hub model the weights may still be away.
 
+    None of a model that needs a secret and is not in the local cache: only the worker can read it.
     `field` is the part of the spec that names the model (`student`, `teacher`). Raises
     MODEL_NOT_FOUND, MODEL_OUTSIDE_ROOT, MODEL_NOT_ALLOWED, MODEL_INVALID or HUB_UNAVAILABLE.
     """
-    folder = _local_folder(model, settings=settings, field=field)
+    folder = _folder_here(model, settings=settings, field=field)
+    if folder is not None or model.hub_token is not None:
+        return folder
+    return hub.snapshot_of_description(model, token=None, settings=settings, field=field)
+
+
+def resolve_model_with_secret(model: ModelSpec, *, settings: Settings, field: str) -> Path:
+    """As `resolve_model`, on the worker, which has the secrets. Raises SECRET_NOT_FOUND besides."""
+    folder = _folder_here(model, settings=settings, field=field)
     if folder is not None:
         return folder
-    _check_hub_id(model, settings=settings, field=field)
-    return hub.snapshot_of_description(model, settings=settings, field=field)
+    token = _hub_token(model, settings=settings, field=field)
+    return hub.snapshot_of_description(model, token=token, settings=settings, field=field)
 
 
 def download_model(model: ModelSpec, *, settings: Settings, field: str) -> Path:
     """Folder with everything that loading needs, the weights of a hub model included.
 
-    Raises as `resolve_model` does.
+    On the worker: it has the secrets. Raises as `resolve_model_with_secret` does.
     """
     folder = _local_folder(model, settings=settings, field=field)
     if folder is not None:
         return folder
     _check_hub_id(model, settings=settings, field=field)
-    return hub.snapshot_of_everything(model, settings=settings, field=field)
+    cached = hub.cached_everything(model, settings=settings, field=field)
+    if cached is not None:
+        return cached
+    token = _hub_token(model, settings=settings, field=field)
+    return hub.snapshot_of_everything(model, token=token, settings=settings, field=field)
+
+
+def _folder_here(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
+    """The local folder or that of the hub's cache."""
+    folder = _local_folder(model, settings=settings, field=field)
+    if folder is not None:
+        return folder
+    _check_hub_id(model, settings=settings, field=field)
+    return hub.cached_description(model, settings=settings)
+
+
+def _hub_token(model: ModelSpec, *, settings: Settings, field: str) -> SecretStr | None:
+    if model.hub_token is None:
+        return None
+    return token_value(model.hub_token, settings=settings, field=f"{field}.hub_token")
 
 
 def builtin_model_names() -> tuple[str, ...]:
     """The references of the models that come with Driftgate."""
+    return _model_names_in(BUILTIN_FOLDER)
+
+
+@lru_cache(maxsize=1)
+def _model_names_in(folder: Path) -> tuple[str, ...]:
     return tuple(
         f"{BUILTIN_PREFIX}{path.name}"
-        for path in sorted(BUILTIN_FOLDER.iterdir())
+        for path in sorted(folder.iterdir())
         if (path / "config.json").is_file()
     )
 
@@ -83,8 +121,15 @@ def _local_folder(model: ModelSpec, *, settings: Settings, field: str) -> Path |
             "has no revisions. Leave revision out.",
             [Violation(f"{field}.revision", model.revision, "unset, unless the model is a hub id")],
         )
-    check_weights(folder, reference=reference, field=field)
+    _check_weights(folder, folder_signature(folder), reference=reference, field=field)
     return folder
+
+
+@lru_cache(maxsize=256)
+def _check_weights(
+    folder: Path, _signature: FolderSignature, *, reference: str, field: str
+) -> None:
+    check_weights(folder, reference=reference, field=field)
 
 
 def _builtin_folder(reference: str, *, field: str) -> Path:

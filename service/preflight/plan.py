@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from service.jobs.plans import JobWork, Plan, StepWork, TimePlan, UnknownPart
 from service.jobs.results import Job
-from service.jobs.spec import EvaluationJobSpec, JobSpec, RegradeJobSpec
+from service.jobs.spec import EvaluationJobSpec, JobSpec
 from service.jobs.spec_fields import ModelSpec
 from service.preflight.adapter import adapter_parameters
 from service.preflight.architecture import Architecture, UnknownArchitecture
 from service.preflight.checks import Findings
+from service.preflight.doubts import why_unseen
 from service.preflight.memory import memory_plans
+from service.preflight.model_files import ModelFacts
 from service.preflight.work import job_work, step_work
 
 HOW_TO_MEASURE = (
@@ -30,9 +32,11 @@ class MeasuredRate:
 
 def make_plan(spec: JobSpec, findings: Findings, *, rate: MeasuredRate | None) -> Plan:
     """The plan; parts of a model of unknown architecture are None, as is the time without a rate."""
-    student = _known(findings.student.architecture)
-    teacher = _known(findings.teacher.architecture)
-    vocab_size = findings.student.vocab_size
+    known = findings.student or findings.teacher  # their vocabularies are as large
+    if known is None:
+        return _plan_without_models(spec, findings)
+    student, teacher = _known(findings.student), _known(findings.teacher)
+    vocab_size = known.vocab_size
     step = step_work(spec, vocab_size=vocab_size, student=student, teacher=teacher)
     job = job_work(
         spec,
@@ -57,7 +61,27 @@ def make_plan(spec: JobSpec, findings: Findings, *, rate: MeasuredRate | None) -
         step=step,
         job=job,
         time=time_plan(step, job, rate=rate),
-        unknown=tuple(_unknown_parts(findings, job, rate=rate)),
+        unknown=(*_unknown_models(spec, findings), *reasons_for_no_time(job, rate=rate)),
+    )
+
+
+def _plan_without_models(spec: JobSpec, findings: Findings) -> Plan:
+    """Of two models that only the worker can read: everything hangs on the vocabulary's size."""
+    reason = "neither model is known"
+    return Plan(
+        spec=spec,
+        warnings=findings.warnings,
+        student=None,
+        teacher=None,
+        trained_parameters=None,
+        memory=(),
+        step=None,
+        job=None,
+        time=None,
+        unknown=(
+            *_unknown_models(spec, findings),
+            *(UnknownPart(part=part, reason=reason) for part in ("memory", "step", "job", "time")),
+        ),
     )
 
 
@@ -65,7 +89,7 @@ def is_comparable(spec: JobSpec | EvaluationJobSpec, job: Job) -> bool:
     """Whether the job's rate says how fast the spec will run: finished at one go, on the same kind."""
     other = job.spec
     return (
-        not isinstance(other, RegradeJobSpec)
+        isinstance(other, JobSpec | EvaluationJobSpec)
         and job.attempt == 1
         and job.started_at is not None
         and job.finished_at is not None
@@ -93,8 +117,10 @@ def measured_rate(job: Job, plan: Plan) -> MeasuredRate | None:
     return MeasuredRate(flops / seconds, f"job {job.id}")
 
 
-def _known(architecture: Architecture | UnknownArchitecture) -> Architecture | None:
-    return architecture if isinstance(architecture, Architecture) else None
+def _known(facts: ModelFacts | None) -> Architecture | None:
+    if facts is None or isinstance(facts.architecture, UnknownArchitecture):
+        return None
+    return facts.architecture
 
 
 def _num_trained_parameters(spec: JobSpec, student: Architecture | None) -> int | None:
@@ -136,10 +162,19 @@ def reasons_for_no_time(job: JobWork, *, rate: MeasuredRate | None) -> list[Unkn
     return []
 
 
-def _unknown_parts(
-    findings: Findings, job: JobWork, *, rate: MeasuredRate | None
-) -> Iterator[UnknownPart]:
-    for part, facts in (("student", findings.student), ("teacher", findings.teacher)):
-        if isinstance(facts.architecture, UnknownArchitecture):
-            yield UnknownPart(part=part, reason=facts.architecture.reason)
-    yield from reasons_for_no_time(job, rate=rate)
+def why_unknown(model: ModelSpec, facts: ModelFacts | None) -> str | None:
+    """Why the model's part of a plan is None; None where it is not."""
+    if facts is None:
+        return f"checked by the worker: {why_unseen(model)}"
+    architecture = facts.architecture
+    return architecture.reason if isinstance(architecture, UnknownArchitecture) else None
+
+
+def _unknown_models(spec: JobSpec, findings: Findings) -> Iterator[UnknownPart]:
+    for part, model, facts in (
+        ("student", spec.student, findings.student),
+        ("teacher", spec.teacher, findings.teacher),
+    ):
+        reason = why_unknown(model, facts)
+        if reason is not None:
+            yield UnknownPart(part=part, reason=reason)

@@ -1,7 +1,7 @@
 """Rows of a file of problems, JSONL or Parquet, each with the name that messages give it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.problem_sources import Problem
 
 ALLOWED_ROWS = "one JSON object a line: `problem`, and for a benchmark `id` and `answer`"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,29 @@ class PlacedProblem:
 
 def read_json_rows(path: Path, *, name: str, field: str) -> Iterator[Row]:
     """Rows of a JSONL file; `name` stands for its path in messages. Raises DATASET_INVALID."""
-    for number, line in _numbered_lines(path):
-        place = f"Line {number} of {name!r}"
+    # Cut at newline bytes only: JSON text may hold the other line separators of Unicode.
+    with path.open("rb") as file:
+        yield from json_rows(file, name=name, field=field)
+
+
+def json_rows(lines: Iterable[bytes], *, name: str, field: str) -> Iterator[Row]:
+    """Rows of lines that are not blank, counted from 1 as an editor does. Raises DATASET_INVALID."""
+    for number, line in enumerate(lines, start=1):
+        stripped = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
+        if not stripped:
+            continue
+        place = line_place(number, name=name)
         try:
-            content = json.loads(line.decode("utf-8"))
+            content = json.loads(stripped.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise invalid_row(place, f"is not JSON in UTF-8 ({error})", field=field) from error
         if not isinstance(content, dict):
             raise invalid_row(place, "is not a JSON object", field=field)
         yield Row(number, place, content)
+
+
+def line_place(number: int, *, name: str) -> str:
+    return f"Line {number} of {name!r}"
 
 
 def read_parquet_rows(path: Path, *, name: str, field: str) -> Iterator[Row]:
@@ -69,6 +84,30 @@ def make_problem(place: str, *, field: str, **parts: object) -> Problem:
         raise invalid_row(place, f"has a wrong `{part}`: {first['msg']}", field=field) from error
 
 
+def problem_of_row(row: Row, *, field: str, graded: bool) -> PlacedProblem:
+    """Only `id`, `problem` and `answer` are read; a set to train on may leave out the id.
+
+    Raises DATASET_INVALID naming the part that is missing or wrong.
+    """
+    for key in ("problem", "id", "answer") if graded else ("problem",):
+        if row.content.get(key) is None or row.content[key] == "":
+            raise invalid_row(row.place, f"has no `{key}`", field=field)
+    own_id = row.content.get("id")
+    problem = make_problem(
+        row.place,
+        field=field,
+        id=f"line-{row.number}" if own_id is None else _text_of_integer(own_id),
+        problem=row.content["problem"],
+        answer=_text_of_integer(row.content.get("answer")),
+    )
+    return PlacedProblem(row.place, problem)
+
+
+def check_id_is_not_blank(one: PlacedProblem, *, field: str) -> None:
+    if not one.problem.id.strip():
+        raise invalid_row(one.place, "has an empty `id`", field=field)
+
+
 def mid_sentence(place: str) -> str:
     """The place as it is named inside a sentence: `line 3 of 'set.jsonl'`."""
     return place[:1].lower() + place[1:]
@@ -85,15 +124,9 @@ def invalid_row(
     )
 
 
-def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, counted from 1 as an editor does. Cut at newline bytes only: JSON
-    text may hold the other line separators of Unicode.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            stripped = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-            if stripped:
-                yield number, stripped
+def _text_of_integer(value: object) -> object:
+    """Integers as decimal text; everything else as it is, for the model to judge."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _unreadable(name: str, reason: str, *, field: str) -> DriftgateError:

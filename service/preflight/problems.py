@@ -1,7 +1,8 @@
-"""Problem sets: generated, published, read from a JSONL file, or given inline; every one checked."""
+"""Problem sets: generated, published, uploaded, read from a JSONL file, or given inline; all checked."""
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from service.errors import DriftgateError, ErrorCode, Violation
@@ -10,6 +11,7 @@ from service.jobs.evaluation_spec import BenchmarkSpec
 from service.jobs.problem_sources import (
     PUBLISHED_BENCHMARKS,
     ArithmeticSource,
+    DatasetSource,
     FileSource,
     InlineSource,
     Problem,
@@ -18,16 +20,19 @@ from service.jobs.problem_sources import (
     PublishedSource,
 )
 from service.preflight.answers import ALLOWED_ANSWER, answer_fault
+from service.preflight.problem_files import find_dataset
 from service.preflight.problem_rows import (
     PlacedProblem,
-    Row,
+    check_id_is_not_blank,
     invalid_row,
-    make_problem,
     mid_sentence,
+    problem_of_row,
     read_json_rows,
 )
 from service.preflight.published import load_published, match_problems
 from service.settings import Settings
+
+MAX_REMEMBERED_PROBLEMS = 10_000
 
 
 def load_problems(
@@ -43,12 +48,20 @@ def load_problems(
     """
     if isinstance(source, ArithmeticSource):
         check_arithmetic_size(source, field=field)
-        problems = arithmetic_problems(source, split=split)
+        is_small = source.num_problems <= MAX_REMEMBERED_PROBLEMS
+        generate = _remembered_arithmetic_problems if is_small else arithmetic_problems
+        problems = generate(source, split=split)
         if len(problems) < source.num_problems:
             raise _too_few_distinct(source, len(problems), field=field)
         return problems
     placed = _placed_problems(source, settings=settings, field=field, graded=graded)
     return tuple(one.problem for one in placed)
+
+
+@lru_cache(maxsize=16)
+def _remembered_arithmetic_problems(source: ArithmeticSource, *, split: str) -> tuple[Problem, ...]:
+    """Every submission of a sweep asks for the same ones."""
+    return arithmetic_problems(source, split=split)
 
 
 def load_benchmark(
@@ -65,8 +78,18 @@ def load_benchmark(
         return load_problems(source, settings=settings, split="held-out", field=field, graded=True)
     assert not isinstance(source, ArithmeticSource)
     placed = _placed_problems(source, settings=settings, field=field, graded=True)
-    given = source.path if isinstance(source, FileSource) else "problems"
-    return match_problems(placed, name=PublishedSet(benchmark.name), given=given, field=field)
+    name = PublishedSet(benchmark.name)
+    return match_problems(placed, name=name, given=_name_of(source), field=field)
+
+
+def _name_of(source: FileSource | InlineSource | DatasetSource) -> str:
+    match source:
+        case FileSource():
+            return source.path
+        case DatasetSource():
+            return source.dataset_id
+        case InlineSource():
+            return "problems"
 
 
 def check_benchmark_name(benchmark: BenchmarkSpec, *, field: str) -> None:
@@ -108,7 +131,7 @@ def _too_few_distinct(source: ArithmeticSource, num_distinct: int, *, field: str
 
 
 def _placed_problems(
-    source: FileSource | InlineSource | PublishedSource,
+    source: FileSource | InlineSource | PublishedSource | DatasetSource,
     *,
     settings: Settings,
     field: str,
@@ -119,7 +142,11 @@ def _placed_problems(
         case FileSource():
             path = _path_below(settings.resolved_dataset_root(), source.path, field=field)
             rows = read_json_rows(path, name=source.path, field=field)
-            placed = [_read_row(row, field=field, graded=graded) for row in rows]
+            placed = [problem_of_row(row, field=field, graded=graded) for row in rows]
+        case DatasetSource():
+            path = find_dataset(source, settings=settings, field=field)
+            rows = read_json_rows(path, name=source.dataset_id, field=field)
+            placed = [problem_of_row(row, field=field, graded=graded) for row in rows]
         case PublishedSource():
             problems = load_published(source.name, settings=settings, field=field)
             placed = [PlacedProblem(f"Problem {one.id!r}", one) for one in problems]
@@ -160,33 +187,11 @@ def _path_below(dataset_root: Path, given: str, *, field: str) -> Path:
     return path
 
 
-def _read_row(row: Row, *, field: str, graded: bool) -> PlacedProblem:
-    """Only `id`, `problem` and `answer` are read; a set to train on may leave out the id."""
-    for key in ("problem", "id", "answer") if graded else ("problem",):
-        if row.content.get(key) is None or row.content[key] == "":
-            raise invalid_row(row.place, f"has no `{key}`", field=field)
-    own_id = row.content.get("id")
-    problem = make_problem(
-        row.place,
-        field=field,
-        id=f"line-{row.number}" if own_id is None else _text_of_integer(own_id),
-        problem=row.content["problem"],
-        answer=_text_of_integer(row.content.get("answer")),
-    )
-    return PlacedProblem(row.place, problem)
-
-
-def _text_of_integer(value: object) -> object:
-    """Integers as decimal text; everything else as it is, for the model to judge."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _check_ids(placed: Sequence[PlacedProblem], *, field: str) -> None:
     place_of: dict[str, str] = {}
     for one in placed:
         problem_id = one.problem.id
-        if not problem_id.strip():
-            raise invalid_row(one.place, "has an empty `id`", field=field)
+        check_id_is_not_blank(one, field=field)
         if problem_id in place_of:
             raise invalid_row(
                 one.place,

@@ -76,6 +76,11 @@ def is_left_to_worker(name: PublishedSet, *, settings: Settings) -> bool:
     return is_parquet and importlib.util.find_spec("pyarrow") is None
 
 
+def has_local_copy(name: PublishedSet, *, settings: Settings) -> bool:
+    """Whether the folder of benchmarks has a file for the set; whether it is the right one shows when read."""
+    return _local_copy(PUBLICATIONS[name], settings) is not None
+
+
 def match_problems(
     placed: Sequence[PlacedProblem], *, name: PublishedSet, given: str, field: str
 ) -> tuple[Problem, ...]:

@@ -3,7 +3,7 @@
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.results import Job
-from service.jobs.spec import RegradeJobSpec
+from service.jobs.spec import ExportJobSpec, RegradeJobSpec
 from service.jobs.state import TERMINAL_STATES
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -36,7 +36,7 @@ def find_regraded(spec: RegradeJobSpec, *, job_store: JobStore, result_store: Re
 
 def evaluation_of(job: Job) -> EvaluationSpec:
     """What a job that `find_regraded` found has sampled."""
-    assert not isinstance(job.spec, RegradeJobSpec), "find_regraded refuses regrades"
+    assert not isinstance(job.spec, RegradeJobSpec | ExportJobSpec), "find_regraded refuses them"
     return job.spec.evaluation
 
 

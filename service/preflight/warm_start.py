@@ -37,7 +37,7 @@ def find_warm_start(
             given=f"{job.id}, which trained nothing",
             allowed="a distillation job",
         )
-    if job.spec.student != student:
+    if not job.spec.student.is_same_model(student):
         raise _refusal(
             "student.model",
             given=_reference(student),

@@ -1,4 +1,4 @@
-"""The REST application: the jobs, two catalogues, the page. Imports no torch."""
+"""The REST application: the jobs, catalogues, keys, uploads, webhooks, the page. Imports no torch."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,13 +12,22 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from service import dashboard
-from service.jobs.catalog import Metric
-from service.jobs.presets import Preset, published_presets
-from service.jobs.results import MetricDescription
 from service.operations import build_operations
-from service.rest import comparisons, jobs
-from service.rest.access import Access
+from service.rest import (
+    api_keys,
+    catalogues,
+    checkpoints,
+    comparisons,
+    datasets,
+    job_results,
+    jobs,
+    live,
+    metrics,
+    webhooks,
+)
+from service.rest.access import SECURITY_SCHEMES, Access
 from service.rest.body_limit import BodyLimit
+from service.rest.conditional import install_not_modified
 from service.rest.problems import ProblemDetails, install_error_handlers
 from service.settings import Settings
 
@@ -50,32 +59,38 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # both viewers would load scripts from a CDN
         redoc_url=None,
+        webhooks=webhooks.outgoing,
     )
     app.state.operations = operations
     app.include_router(jobs.router)
+    app.include_router(live.router)
+    app.include_router(job_results.router)
+    app.include_router(checkpoints.router)
     app.include_router(comparisons.router)
-    _add_catalogues(app)
+    app.include_router(api_keys.router)
+    app.include_router(metrics.router)
+    app.include_router(datasets.router)
+    app.include_router(webhooks.router)
+    app.include_router(catalogues.router)
+    _add_health(app)
     _add_page(app)
     install_error_handlers(app)
+    install_not_modified(app)
     # The last one added sees a request first: who may not ask sends no body.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Access, settings=settings)
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED
+    )
+    app.add_middleware(
+        Access,
+        authenticator=operations.authenticator,
+        limits=operations.limits,
+        settings=settings,
+    )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _add_catalogues(app: FastAPI) -> None:
-    @app.get("/v1/metrics", summary="Every metric with its unit and meaning", tags=["catalogues"])
-    def list_metrics() -> list[MetricDescription]:
-        return [
-            MetricDescription(name=metric.value, unit=metric.unit, meaning=metric.meaning)
-            for metric in Metric
-        ]
-
-    @app.get("/v1/presets", summary="Published settings as ready specs", tags=["catalogues"])
-    def list_presets() -> list[Preset]:
-        return list(published_presets())
-
+def _add_health(app: FastAPI) -> None:
     @app.get("/healthz", summary="Whether this process answers", tags=["health"])
     def get_health() -> dict[str, str]:
         """Says nothing about the database or the workers."""
@@ -101,10 +116,17 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's description, and the shape of the errors, which it does not know of."""
     if app.openapi_schema is None:
         schema = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            routes=app.routes,
+            webhooks=app.webhooks.routes,
         )
         problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema["components"]["schemas"]
         schemas |= problem.pop("$defs") | {ProblemDetails.__name__: problem}
+        schema["components"]["securitySchemes"] = SECURITY_SCHEMES
+        # An empty requirement beside it: a server without keys asks for none.
+        schema["security"] = [{name: []} for name in SECURITY_SCHEMES] + [{}]
         app.openapi_schema = schema
     return app.openapi_schema

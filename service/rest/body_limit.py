@@ -1,5 +1,7 @@
 """A bound on request bodies that counts what arrives, whatever the headers promise."""
 
+from collections.abc import Collection
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DriftgateError, ErrorCode, Violation
@@ -9,15 +11,19 @@ from service.rest.problems import problem_response
 class BodyLimit:
     """Reads the whole body, refuses it beyond the limit, and hands it on in one piece.
 
-    The endpoints parse whole bodies anyway, so nothing is held that would not be.
+    The endpoints parse whole bodies anyway, so nothing is held that would not be. Those of `streamed`,
+    each a method and a path, read their body in pieces and have a limit of their own.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, streamed: Collection[tuple[str, str]] = ()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._streamed = frozenset(streamed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._streamed:
             await self._app(scope, receive, send)
             return
         body = bytearray()
@@ -38,8 +44,8 @@ class BodyLimit:
         allowed = f"at most {self._max_bytes:,} bytes"
         return DriftgateError(
             ErrorCode.PAYLOAD_TOO_LARGE,
-            f"The request body has more than {self._max_bytes:,} bytes. Put large problem sets in a "
-            "file below the dataset root, or raise DRIFTGATE_MAX_BODY_BYTES.",
+            f"The request body has more than {self._max_bytes:,} bytes. Upload large problem sets "
+            "(POST /v1/datasets), or raise DRIFTGATE_MAX_BODY_BYTES.",
             [Violation("body", f"more than {self._max_bytes:,} bytes", allowed)],
         )
 

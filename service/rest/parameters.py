@@ -1,14 +1,17 @@
 """What several endpoints take and answer in the same way."""
 
+import re
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Request
+from fastapi import Header, Path, Query, Request
 from fastapi.params import Depends
 
-from service.operations import Operations
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.access import Caller
+from service.operations import MAX_COUNT, Operations
 from service.rest.problems import MEDIA_TYPE, ProblemDetails
 
-MAX_COUNT = 2**53  # beyond it JavaScript cannot count
+VERSION_ETAG = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 
 
 def problem(description: str) -> dict[str, Any]:
@@ -16,12 +19,37 @@ def problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-def _operations(request: Request) -> Operations:
+async def _operations(request: Request) -> Operations:
     operations: Operations = request.app.state.operations
     return operations
 
 
+async def _caller(request: Request) -> Caller:  # a thread for it would cost more than it does
+    caller: Caller = request.state.caller
+    return caller
+
+
+def version_of_etag(if_match: str | None) -> int | None:
+    """None where any version will do. Raises INVALID_ARGUMENT for what is no ETag of a job."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    match = VERSION_ETAG.fullmatch(if_match.strip())
+    if match is None:
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"If-Match: given {if_match[:100]!r}, allowed: the ETag of the job as it was read, such as "
+            '"3", or *.',
+            [Violation("if-match", repr(if_match[:100]), "one ETag of the job, or *")],
+        )
+    return int(match[1])
+
+
 FromApp = Annotated[Operations, Depends(_operations)]
+FromCaller = Annotated[Caller, Depends(_caller)]
+IfMatch = Annotated[
+    str | None,
+    Header(description="The ETag of the job as it was read: refused where it has changed since."),
+]
 JobId = Annotated[str, Path(description="32 hexadecimal digits.")]
 AfterUpdate = Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only updates after this one.")]
 

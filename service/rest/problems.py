@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details, one shape for every status."""
 
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service.error_catalogue import CATALOGUE
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.parsing import invalid_spec
+from service.jobs.parsing import invalid_request, invalid_spec
 from service.jobs.results import FieldViolation
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ def problem_response(
     )
     all_headers = dict(headers or {})
     if entry.retryable:
-        all_headers["Retry-After"] = str(RETRY_AFTER_S)
+        wait_s = RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+        all_headers["Retry-After"] = str(math.ceil(wait_s))
     if error.code is ErrorCode.UNAUTHENTICATED:
         all_headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
@@ -88,8 +90,10 @@ def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
         return problem_response(_not_json_typed(content_type))
     if in_body[0]["type"] == "json_invalid":
         return problem_response(_malformed_json(in_body[0]))
-    of_spec = [cast("ErrorDetails", one | {"loc": one["loc"][1:]}) for one in in_body]
-    return problem_response(invalid_spec(of_spec, invalid.body))
+    below_body = [cast("ErrorDetails", one | {"loc": one["loc"][1:]}) for one in in_body]
+    is_spec = request.method == "POST" and request.url.path == "/v1/jobs"
+    refusal = invalid_spec if is_spec else invalid_request
+    return problem_response(refusal(below_body, invalid.body))
 
 
 def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

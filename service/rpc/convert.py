@@ -1,235 +1,205 @@
-"""Messages to the contract's values and back, by descriptor: field and enum names are the same on both sides.
+"""The contract's values to messages, by descriptor: field and enum names are the same on both sides.
 
-Three shapes differ. A discriminated union is a message with one oneof, named after the discriminator.
-`Strength` is a number or an object. A `Bound` that is set without a value is null.
+What a message is made of is looked up once a type; the message itself is then built by one call of protobuf's C
+code, because a job has over a hundred fields. These shapes differ:
+
+- a discriminated union is a message with one oneof, named after the discriminator;
+- `Strength` is a number or an object, a `Bound` that is set without a value is null;
+- columns of numbers, some of them null, are `NullableDoubles`, rows of whole numbers are `Counts`;
+- values of any type are `google.protobuf.Value`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
-from google.protobuf.unknown_fields import UnknownFieldSet
+from pydantic import BaseModel
 
-from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.plans import Plan
 from service.jobs.results import Job
 from service.jobs.spec import AnyJobSpec
-from service.jobs.state import JobState
 from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
 
-# An empty repeated field means its default; here there is none.
-EMPTY_IS_GIVEN = frozenset({"driftgate.v1.InlineSource.problems"})
+MessageType = TypeVar("MessageType", bound=Message)
+Arguments = dict[str, Any]
+Shape = Callable[[Any], Any]
+
+# The largest whole number up to which a double holds each one.
+MAX_EXACT_INTEGER = 2**53
 
 
-def spec_data(message: spec_pb2.JobSpec) -> dict[str, object]:
-    """The spec as the REST body would give it: only what was set.
+def view_message(message_type: type[MessageType], view: BaseModel) -> MessageType:
+    """The view as the message that has its fields."""
+    return message_of(message_type, view.model_dump())
 
-    Raises INVALID_SPEC for enum values and fields that this server does not know.
-    """
-    violations: list[Violation] = []
-    data = _object(message, path=(), violations=violations)
-    if violations:
-        first = violations[0]
-        raise DriftgateError(
-            ErrorCode.INVALID_SPEC,
-            f"{first.field or 'The spec'}: given {first.given}, allowed: {first.allowed}.",
-            violations,
-        )
-    return data
+
+def message_of(message_type: type[MessageType], data: Mapping[str, Any]) -> MessageType:
+    """The message from a dump of its model, whole or in part, as REST has it."""
+    return message_type(**_shape_of(message_type.DESCRIPTOR)(data))
 
 
 def spec_message(spec: AnyJobSpec) -> spec_pb2.JobSpec:
     """The spec with every field set, defaults included."""
-    message = spec_pb2.JobSpec()
-    fill_message(message, spec.model_dump())
-    return message
+    return view_message(spec_pb2.JobSpec, spec)
 
 
 def job_message(job: Job) -> jobs_pb2.Job:
     """The job as gRPC clients see it."""
-    message = jobs_pb2.Job()
-    fill_message(message, job.model_dump())
-    return message
+    return view_message(jobs_pb2.Job, job)
 
 
 def plan_message(plan: Plan) -> jobs_pb2.Plan:
     """The plan as gRPC clients see it."""
-    message = jobs_pb2.Plan()
-    fill_message(message, plan.model_dump())
-    return message
+    return view_message(jobs_pb2.Plan, plan)
 
 
-def fill_message(message: Message, data: Mapping[str, Any]) -> None:
-    """Sets the message's fields from a dump of its model, whole or in part, as REST has it."""
-    discriminator = union_discriminator(message)
-    if discriminator is not None:
-        member = getattr(message, data[discriminator])
-        member.SetInParent()
-        fill_message(member, {name: value for name, value in data.items() if name != discriminator})
-        return
-    fields = {field.name: field for field in _fields(message)}
-    for name, value in data.items():
-        _fill_field(message, fields[name], value)
-
-
-def job_states(numbers: Iterable[int]) -> tuple[JobState, ...]:
-    """Raises INVALID_ARGUMENT for a number that is no state."""
-    enum = jobs_pb2.JobState.DESCRIPTOR
-    states = []
-    for index, number in enumerate(numbers):
-        value = _enum_text(enum, number)
-        if value is None:
-            violation = Violation(f"states.{index}", str(number), _allowed(enum))
-            raise DriftgateError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"{violation.field}: given {number}, allowed: {violation.allowed}.",
-                [violation],
-            )
-        states.append(JobState(value))
-    return tuple(states)
-
-
+@cache
 def enum_prefix(enum: EnumDescriptor) -> str:
     """What every value name of the enum starts with, `JOB_STATE_` for JobState."""
     return str(enum.values_by_number[0].name).removesuffix("UNSPECIFIED")
 
 
-def union_discriminator(message: Message) -> str | None:
+@cache
+def union_discriminator(descriptor: Descriptor) -> str | None:
     """Name of the oneof where the message is a discriminated union, else None."""
-    descriptor = message.DESCRIPTOR
     is_union = len(descriptor.oneofs) == 1 and all(
         field.containing_oneof is descriptor.oneofs[0] and field.message_type is not None
         for field in descriptor.fields
     )
-    return descriptor.oneofs[0].name if is_union else None
+    return str(descriptor.oneofs[0].name) if is_union else None
 
 
-def _object(
-    message: Message, *, path: tuple[str, ...], violations: list[Violation]
-) -> dict[str, object]:
-    unknown_fields = UnknownFieldSet(message)
-    violations.extend(
-        Violation(
-            ".".join(path),
-            f"field number {unknown_fields[index].field_number}",
-            f"the fields of {message.DESCRIPTOR.full_name} in this server's version",
-        )
-        for index in range(len(unknown_fields))
-    )
-    discriminator = union_discriminator(message)
+@cache
+def _shape_of(descriptor: Descriptor) -> Shape:
+    """What turns a dump into the arguments of the message's constructor."""
+    special = SPECIAL_SHAPES.get(descriptor.full_name)
+    if special is not None:
+        return special
+    discriminator = union_discriminator(descriptor)
     if discriminator is not None:
-        chosen = message.WhichOneof(discriminator)
-        if chosen is None:
-            return {}
-        member = _object(getattr(message, chosen), path=path, violations=violations)
-        return {discriminator: chosen, **member}
-    data: dict[str, object] = {}
-    for field in _fields(message):
-        if _is_given(message, field):
-            value = getattr(message, field.name)
-            data[field.name] = _value(value, field, path=(*path, field.name), violations=violations)
-    return data
+        return _union_shape(descriptor, discriminator)
+    # Made when first needed: messages may hold themselves.
+    shapes: dict[str, Shape | None] = {}
+
+    def arguments(data: Mapping[str, Any]) -> Arguments:
+        if not shapes:
+            shapes.update({field.name: _field_shape(field) for field in descriptor.fields})
+        made: Arguments = {}
+        for name, value in data.items():
+            shape = shapes[name]
+            if shape is None:
+                if value is not None:
+                    made[name] = value
+            elif value is not None or shape is _bound:
+                made[name] = shape(value)
+        return made
+
+    return arguments
 
 
-def _fields(message: Message) -> list[FieldDescriptor]:
-    # The type stubs keep the fast implementation's descriptors apart from the public class.
-    return cast("list[FieldDescriptor]", list(message.DESCRIPTOR.fields))
+def _union_shape(descriptor: Descriptor, discriminator: str) -> Shape:
+    members = {field.name: _shape_of(field.message_type) for field in descriptor.fields}
+
+    def arguments(data: Mapping[str, Any]) -> Arguments:
+        chosen = str(data[discriminator])
+        fields = {name: value for name, value in data.items() if name != discriminator}
+        return {chosen: members[chosen](fields)}
+
+    return arguments
 
 
-def _is_given(message: Message, field: FieldDescriptor) -> bool:
-    if field.has_presence:
-        return message.HasField(field.name)
-    return bool(getattr(message, field.name)) or field.full_name in EMPTY_IS_GIVEN
-
-
-def _value(
-    value: Any, field: FieldDescriptor, *, path: tuple[str, ...], violations: list[Violation]
-) -> object:
-    if field.is_repeated:
-        return _elements(value, field, path=path, violations=violations)
-    if isinstance(value, spec_pb2.Bound):
-        return value.value if value.HasField("value") else None
-    if isinstance(value, spec_pb2.Strength):
-        return _strength(value)
-    if field.message_type is not None:
-        return _object(value, path=path, violations=violations)
+def _field_shape(field: FieldDescriptor) -> Shape | None:
+    """None where the constructor takes the value as it is."""
     if field.enum_type is not None:
-        text = _enum_text(field.enum_type, value)
-        if text is None:
-            violations.append(Violation(".".join(path), str(value), _allowed(field.enum_type)))
-        return text
-    return value
-
-
-def _elements(
-    value: Any, field: FieldDescriptor, *, path: tuple[str, ...], violations: list[Violation]
-) -> object:
+        return _repeated(_enum_shape(field.enum_type), field)
     if field.message_type is None:
-        return list(value)
-    if field.message_type.GetOptions().map_entry:
-        return dict(value)
-    return [
-        _object(element, path=(*path, str(index)), violations=violations)
-        for index, element in enumerate(value)
-    ]
-
-
-def _strength(strength: spec_pb2.Strength) -> object:
-    chosen = strength.WhichOneof("strength")
-    if chosen == "constant":
-        return strength.constant
-    return {} if chosen is None else {"adaptive": strength.adaptive}
-
-
-def _enum_text(enum: EnumDescriptor, number: int) -> str | None:
-    """The contract's name of the value, None for numbers that are unknown or unspecified."""
-    value = enum.values_by_number.get(number)
-    if value is None or value.number == 0:
         return None
-    return str(value.name).removeprefix(enum_prefix(enum)).lower()
+    if field.message_type.GetOptions().map_entry:
+        return _map_shape(field.message_type.fields_by_name["value"])
+    return _repeated(_shape_of(field.message_type), field)
 
 
-def _allowed(enum: EnumDescriptor) -> str:
-    return ", ".join(value.name for value in enum.values if value.number != 0)
+def _repeated(shape: Shape, field: FieldDescriptor) -> Shape:
+    if not field.is_repeated:
+        return shape
+    return lambda values: [shape(value) for value in values]
 
 
-def _fill_field(message: Message, field: FieldDescriptor, value: Any) -> None:
-    part = getattr(message, field.name)
-    if isinstance(part, spec_pb2.Bound):
-        part.SetInParent()
-        if value is not None:
-            part.value = value
-    elif value is None:
-        return
-    elif field.is_repeated:
-        _fill_repeated(part, field, value)
-    elif isinstance(part, Timestamp):
-        assert isinstance(value, datetime)
-        part.FromDatetime(value)
-    elif isinstance(part, spec_pb2.Strength):
-        if isinstance(value, Mapping):
-            part.adaptive = value["adaptive"]
-        else:
-            part.constant = value
-    elif field.message_type is not None:
-        part.SetInParent()
-        fill_message(part, value)
-    elif field.enum_type is not None:
-        name = f"{enum_prefix(field.enum_type)}{value.upper()}"
-        setattr(message, field.name, field.enum_type.values_by_name[name].number)
-    else:
-        setattr(message, field.name, value)
+def _map_shape(values: FieldDescriptor) -> Shape | None:
+    shape = _field_shape(values)
+    if shape is None:
+        return None
+    return lambda data: {key: shape(value) for key, value in data.items()}
 
 
-def _fill_repeated(part: Any, field: FieldDescriptor, value: Any) -> None:
-    if field.message_type is None:
-        part.extend(value)
-    elif field.message_type.GetOptions().map_entry:
-        part.update(value)
-    else:
-        assert isinstance(value, Sequence)
-        for element in value:
-            fill_message(part.add(), element)
+def _enum_shape(enum: EnumDescriptor) -> Shape:
+    prefix = enum_prefix(enum)
+    numbers = {value.name.removeprefix(prefix).lower(): value.number for value in enum.values}
+    return numbers.__getitem__
+
+
+def _bound(value: float | None) -> Arguments:
+    return {} if value is None else {"value": value}
+
+
+def _strength(value: float | Mapping[str, float]) -> Arguments:
+    return {"adaptive": value["adaptive"]} if isinstance(value, Mapping) else {"constant": value}
+
+
+def _nullable_doubles(values: Sequence[float | None]) -> Arguments:
+    if None not in values:
+        return {"values": values}
+    return {
+        "values": [0.0 if value is None else value for value in values],
+        "missing": [place for place, value in enumerate(values) if value is None],
+    }
+
+
+def _counts(values: Sequence[int]) -> Arguments:
+    return {"values": values}
+
+
+def _json_value(value: object) -> Arguments:
+    """Of google.protobuf.Value."""
+    plain = _json(value)
+    match plain:
+        case None:
+            return {"null_value": 0}
+        case bool():
+            return {"bool_value": plain}
+        case int() | float():
+            return {"number_value": plain}
+        case str():
+            return {"string_value": plain}
+        case dict():
+            return {"struct_value": plain}
+        case _:
+            return {"list_value": plain}
+
+
+def _json(value: object) -> object:
+    """Plain lists and objects. A whole number that a double would round is given as text."""
+    match value:
+        case int() if abs(value) > MAX_EXACT_INTEGER:
+            return str(value)
+        case None | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(key): _json(each) for key, each in value.items()}
+        case Sequence():
+            return [_json(each) for each in value]
+        case _:
+            raise TypeError(f"{type(value)} has no shape in JSON")
+
+
+SPECIAL_SHAPES: dict[str, Shape] = {
+    "driftgate.v1.Bound": _bound,
+    "driftgate.v1.Strength": _strength,
+    "driftgate.v1.NullableDoubles": _nullable_doubles,
+    "driftgate.v1.Counts": _counts,
+    "google.protobuf.Value": _json_value,
+    "google.protobuf.Struct": _json,
+    "google.protobuf.Timestamp": lambda time: time,
+}

@@ -1,55 +1,97 @@
-"""The gRPC server: JobService, health and reflection on one port."""
+"""The gRPC server: every service, health and reflection on one port.
+
+gRPC's synchronous server, with streams and long polls on a loop beside it: measured on one core, a unary call that
+does nothing costs 0.4 ms of CPU in it, and 0.8 ms in `grpc.aio` with handlers in threads.
+"""
 
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from service.operations import Operations, build_operations
-from service.rpc.generated.driftgate.v1 import jobs_pb2, jobs_pb2_grpc
-from service.rpc.interceptors import ApiKeyInterceptor, ErrorInterceptor, Interceptor
-from service.rpc.job_service import JobService
-from service.settings import Settings, check_bind
+from service.rpc.admission import Admission
+from service.rpc.handlers import Handlers
+from service.rpc.other_methods import UnknownMethods, reflection_handler
+from service.rpc.service_table import services
+from service.rpc.stream_loop import StreamLoop
+from service.settings import Settings
 from service.stop_signals import stop_on_signals
 
 NUM_THREADS = 16
+NUM_TRANSFERS = 16
 STOP_GRACE_S = 5.0
 
 logger = logging.getLogger(__name__)
 
 
-def build_server(operations: Operations, settings: Settings) -> tuple[grpc.Server, int]:
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A gRPC server with its streams."""
+
+    grpc_server: grpc.Server
+    streams: StreamLoop
+    health_servicer: health.HealthServicer
+
+    def start(self) -> None:
+        self.streams.start()
+        self.grpc_server.start()
+
+    def stop(self, grace: float | None) -> threading.Event:
+        """Takes no more calls. Open streams end at once, other calls have so many seconds.
+
+        Returns an event that is set when all have ended.
+        """
+        self.health_servicer.enter_graceful_shutdown()
+        stopped = self.grpc_server.stop(grace)
+        self.streams.stop()
+        return stopped
+
+
+def build_server(operations: Operations, settings: Settings) -> tuple[Server, int]:
     """The server, not yet started, and the port that it is bound to (a free one for port 0).
 
-    Raises UNSAFE_BIND for an address that is not loopback while no API key is set, and RuntimeError
+    Raises UNSAFE_BIND for an address that is not loopback while there is no API key, and RuntimeError
     where the port is taken.
     """
-    check_bind(settings.grpc_host, settings)
-    interceptors: list[Interceptor] = [ErrorInterceptor()]
-    if settings.api_key_sha256:
-        interceptors.insert(0, ApiKeyInterceptor(settings.api_key_sha256))
+    operations.authenticator.check_bind(settings.grpc_host)
+    streams = StreamLoop()
+    admission = Admission(operations.authenticator, operations.limits)
+    handlers = Handlers(
+        admission=admission,
+        limits=operations.limits,
+        streams=streams,
+        transfers=ThreadPoolExecutor(NUM_TRANSFERS, thread_name_prefix="grpc-transfer"),
+        max_message_bytes=settings.max_body_bytes,
+    )
     server = grpc.server(
-        ThreadPoolExecutor(max_workers=NUM_THREADS, thread_name_prefix="grpc"),
-        interceptors=interceptors,
+        ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="grpc"),
         options=[
-            ("grpc.max_receive_message_length", settings.max_body_bytes),
+            # What is a little too large is refused in our words, what is far too large by gRPC.
+            ("grpc.max_receive_message_length", 2 * settings.max_body_bytes),
             # Otherwise a second server on the port would start and take half of the calls.
             ("grpc.so_reuseport", 0),
         ],
     )
-    job_service_name = jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name
-    jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(operations), server)  # type: ignore[no-untyped-call]
+    names = []
+    for descriptor, service in services(operations):
+        names.append(descriptor.full_name)
+        of_service = handlers.of_service(descriptor, service)
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(descriptor.full_name, of_service)]
+        )
     health_servicer = health.HealthServicer()
-    for name in ("", job_service_name):
+    for name in ("", *names):
         health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        (job_service_name, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    described = reflection_handler([*names, health.SERVICE_NAME], admission)
+    server.add_generic_rpc_handlers([described, UnknownMethods(admission)])
     host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
-    return server, server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    return Server(server, streams, health_servicer), port
 
 
 def serve(settings: Settings) -> None:

@@ -1,21 +1,51 @@
-"""Errors become google.rpc.Status: ErrorInfo with the stable code, BadRequest with the fields at fault."""
+"""Errors become google.rpc.Status: ErrorInfo with the stable code, BadRequest with the fields at fault, RetryInfo."""
+
+import logging
+import math
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.code_pb2 import UNAVAILABLE
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from service.error_catalogue import CATALOGUE
-from service.errors import DriftgateError
+from service.errors import DriftgateError, ErrorCode
 
 ERROR_DOMAIN = "driftgate"
+RETRY_AFTER_S = 5
 
 # A status travels in the trailers, of which clients accept 8 KiB: cut, so that it arrives at all.
 MAX_VIOLATIONS = 8
 MAX_TEXT_BYTES = 120
 MAX_MESSAGE_BYTES = 600
+
+logger = logging.getLogger(__name__)
+
+
+class ServerStopsError(Exception):
+    """The server stops in the middle of a stream, about which nothing else is wrong."""
+
+
+def status_of(error: Exception, *, method: str) -> grpc.Status:
+    """What a call ends with that raised this; what nobody expected is logged and told nothing of."""
+    if isinstance(error, DriftgateError):
+        return grpc_status(error)
+    if isinstance(error, ServerStopsError):
+        return _packed_status(
+            Status(code=UNAVAILABLE, message="The server stops. Call again, from where this ended.")
+        )
+    logger.error("%s failed", method, exc_info=error)
+    return grpc_status(
+        DriftgateError(
+            ErrorCode.INTERNAL,
+            "The service made a mistake. Its log says which; nothing is known to be wrong with "
+            "the request.",
+        )
+    )
 
 
 def grpc_status(error: DriftgateError) -> grpc.Status:
@@ -42,11 +72,18 @@ def grpc_status(error: DriftgateError) -> grpc.Status:
                 ]
             )
         )
+    if entry.retryable:
+        wait_s = RETRY_AFTER_S if error.retry_after_s is None else math.ceil(error.retry_after_s)
+        details.append(RetryInfo(retry_delay=Duration(seconds=wait_s)))
     message = Status(
         code=code[0],
         message=_cut(error.message, MAX_MESSAGE_BYTES),
         details=[_packed(d) for d in details],
     )
+    return _packed_status(message)
+
+
+def _packed_status(message: Status) -> grpc.Status:
     status: grpc.Status = rpc_status.to_status(message)
     return status
 
@@ -54,7 +91,7 @@ def grpc_status(error: DriftgateError) -> grpc.Status:
 def _cut(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
     encoded = text.encode(errors="replace")
     if len(encoded) <= max_bytes:
-        return text
+        return encoded.decode()
     return encoded[: max_bytes - 3].decode(errors="ignore") + "…"
 
 

@@ -5,6 +5,7 @@ for passwords that can be guessed, would only make every request slow.
 """
 
 import hashlib
+import math
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,14 @@ from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import Scope
-from service.jobs.api_keys import ApiKey, ApiKeyPage, ApiKeyRequest, ApiKeyRotation, NewApiKey
+from service.jobs.api_keys import (
+    MAX_LIFETIME_DAYS,
+    ApiKey,
+    ApiKeyPage,
+    ApiKeyRequest,
+    ApiKeyRotation,
+    NewApiKey,
+)
 from service.storage.job_rows import is_job_id, new_job_id
 from service.storage.page_tokens import foreign_token, page_token, place_of_token
 from service.storage.sessions import Database
@@ -36,12 +44,19 @@ class FoundKey:
 
     @property
     def is_revoked(self) -> bool:
-        return self.api_key.revoked_at is not None
+        return self._has_come(self.api_key.revoked_at)
 
     @property
     def is_expired(self) -> bool:
-        expires_at = self.api_key.expires_at
-        return expires_at is not None and expires_at <= self.now
+        return self._has_come(self.api_key.expires_at)
+
+    @property
+    def seconds_left(self) -> float:
+        ends = [end for end in (self.api_key.revoked_at, self.api_key.expires_at) if end]
+        return min(((end - self.now).total_seconds() for end in ends), default=math.inf)
+
+    def _has_come(self, time: datetime | None) -> bool:
+        return time is not None and time <= self.now
 
     @property
     def last_use_is_old(self) -> bool:
@@ -56,7 +71,7 @@ class ApiKeyStore:
         self._database = database
 
     def create(self, request: ApiKeyRequest) -> NewApiKey:
-        """Raises INVALID_ARGUMENT for an expiry that has passed."""
+        """Raises INVALID_ARGUMENT for an expiry that has passed, or is too far."""
         with self._database.transaction() as session:
             now = self._database.now(session)
             key_id = new_job_id()
@@ -116,9 +131,9 @@ class ApiKeyStore:
         """
         with self._database.transaction() as session:
             earlier = _key_row(session, key_id, lock=True)
-            if earlier.revoked_at is not None:
-                raise _is_revoked(key_id)
             now = self._database.now(session)
+            if earlier.revoked_at is not None and earlier.revoked_at <= now:
+                raise _is_revoked(key_id)
             row = ApiKeyRow(
                 id=new_job_id(),
                 caller_id=earlier.caller_id,
@@ -130,19 +145,16 @@ class ApiKeyStore:
                 created_at=now,
                 expires_at=_future(rotation.time(now=now), now=now) or _renewed(earlier, now=now),
             )
-            if rotation.grace_s:
-                end = now + timedelta(seconds=rotation.grace_s)
-                earlier.expires_at = min(earlier.expires_at or end, end)
-            else:
-                earlier.revoked_at = now
+            end = now + timedelta(seconds=rotation.grace_s)
+            earlier.revoked_at = min(earlier.revoked_at or end, end)
             return _add_with_new_key(session, row)
 
     def revoke(self, key_id: str) -> None:
         """The time of the first revocation stays. Raises RESOURCE_NOT_FOUND."""
         with self._database.transaction() as session:
             row = _key_row(session, key_id, lock=True)
-            if row.revoked_at is None:
-                row.revoked_at = self._database.now(session)
+            now = self._database.now(session)
+            row.revoked_at = min(row.revoked_at or now, now)
 
     def note_use(self, key_id: str, *, at: datetime) -> None:
         """Writes at most once a minute, however many processes note the same use."""
@@ -183,11 +195,11 @@ def _key_row(session: Session, key_id: str, *, lock: bool = False) -> ApiKeyRow:
         else None
     )
     if row is None:
+        shown = key_id[:NUM_CHARACTERS_SHOWN]  # who took the key for its id shall not read it here
         raise DriftgateError(
             ErrorCode.RESOURCE_NOT_FOUND,
-            f"There is no API key with the id {key_id[:100]!r}. The list of keys shows the ids; a key itself "
-            "is no id.",
-            [Violation("api_key_id", key_id[:100], "the id of an API key")],
+            f"No API key has an id that begins with {shown!r}. The list of keys shows the ids.",
+            [Violation("api_key_id", shown, "the id of an API key")],
         )
     return row
 
@@ -200,11 +212,19 @@ def _renewed(earlier: ApiKeyRow, *, now: datetime) -> datetime | None:
 
 
 def _future(expires_at: datetime | None, *, now: datetime) -> datetime | None:
-    if expires_at is not None and expires_at <= now:
+    latest = now + timedelta(days=MAX_LIFETIME_DAYS)
+    if expires_at is not None and not now < expires_at <= latest:
         raise DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
-            f"expires_at is {expires_at.isoformat()}, but must be later than now, {now.isoformat()}.",
-            [Violation("expires_at", expires_at.isoformat(), "a time in the future")],
+            f"expires_at is {expires_at.isoformat()}, but must be later than now, {now.isoformat()}, and not "
+            f"later than {latest.isoformat()}.",
+            [
+                Violation(
+                    "expires_at",
+                    expires_at.isoformat(),
+                    f"a time within the next {MAX_LIFETIME_DAYS:,} days",
+                )
+            ],
         )
     return expires_at
 

@@ -2,8 +2,11 @@
 
 Numbers handed out before the commit become visible out of order: a reader that saw 7 would miss the 6 that
 commits later. On PostgreSQL the number is that of the transaction, and the feed ends before the oldest one that
-still runs: below it nothing can appear any more. On SQLite there is one writer at a time, so a counter does.
+still runs: below it nothing can appear any more. (A writer that never ends, in any database of the server, holds
+the feed up.) On SQLite there is one writer at a time, so a counter does.
 """
+
+from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
@@ -19,13 +22,30 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import JobChange, JobChanges
-from service.storage.job_rows import job_view
+from service.storage.job_rows import is_job_id, job_view
 from service.storage.page_tokens import page_token, place_of_token
 from service.storage.tables import DeletedJobRow, JobRow
 
-# Sorts after every id.
-LAST_ID = "~"
+# Sorts after every id by the rules of any language: ids are hexadecimal digits.
+LAST_ID = "g"
+
+# The number of a change and the id of its job, in the order of the feed.
+FeedPlace = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedChange:
+    """One entry of the feed, and where it stands there."""
+
+    place: FeedPlace
+    change: JobChange
+
+    @property
+    def token(self) -> str:
+        """Passed as `after`, it gives what follows this entry."""
+        return page_token(self.place)
 
 
 def next_change_seq(*, is_postgres: bool) -> ColumnElement[int]:
@@ -46,28 +66,60 @@ def read_changes(
     """
     horizon = _horizon(session, is_postgres=is_postgres)
     if after is None:
-        return JobChanges(changes=(), next_after=page_token([horizon - 1, LAST_ID]))
-    seq, last_id = place_of_token(after, types=(int, str))
-    changed = union_all(
-        _changed(JobRow.change_seq, JobRow.id, after=(seq, last_id), before=horizon, limit=limit),
-        _changed(
-            DeletedJobRow.change_seq,
-            DeletedJobRow.job_id,
-            after=(seq, last_id),
-            before=horizon,
-            limit=limit,
-        ),
-    ).subquery()
-    places = session.execute(
-        select(changed).order_by(changed.c.seq, changed.c.job_id).limit(limit)
-    ).all()
-    rows = session.scalars(select(JobRow).where(JobRow.id.in_([place.job_id for place in places])))
-    jobs = {row.id: job_view(row) for row in rows}
+        return JobChanges(changes=(), next_after=page_token((horizon - 1, LAST_ID)))
+    place = place_of_feed_token(after)
+    if place[0] >= horizon:
+        raise _foreign_token(after)
+    found = _read_feed(session, after=place, before=horizon, limit=limit)
     return JobChanges(
-        changes=tuple(
-            JobChange(job_id=place.job_id, job=jobs.get(place.job_id)) for place in places
-        ),
-        next_after=page_token([places[-1].seq, places[-1].job_id]) if places else after,
+        changes=tuple(each.change for each in found),
+        next_after=found[-1].token if found else after,
+    )
+
+
+def read_feed(
+    session: Session, *, after: FeedPlace, limit: int, is_postgres: bool
+) -> tuple[FeedChange, ...]:
+    """What follows a place, oldest change first."""
+    horizon = _horizon(session, is_postgres=is_postgres)
+    return _read_feed(session, after=after, before=horizon, limit=limit)
+
+
+def newest_place(session: Session, *, is_postgres: bool) -> FeedPlace:
+    """Where the feed ends now: something follows a place if, and only if, this is beyond it."""
+    horizon = _horizon(session, is_postgres=is_postgres)
+    newest: list[FeedPlace] = [(0, "")]
+    for seq_column, id_column in (
+        (JobRow.change_seq, JobRow.id),
+        (DeletedJobRow.change_seq, DeletedJobRow.job_id),
+    ):
+        query = (
+            select(seq_column, id_column)
+            .where(seq_column < horizon)
+            .order_by(seq_column.desc(), id_column.desc())
+            .limit(1)
+        )
+        newest.extend((seq, job_id) for seq, job_id in session.execute(query))
+    return max(newest)
+
+
+def place_of_feed_token(token: str) -> FeedPlace:
+    """Raises INVALID_ARGUMENT for what is no token of this feed."""
+    try:
+        seq, job_id = place_of_token(token, types=(int, str))
+    except DriftgateError:
+        raise _foreign_token(token) from None
+    if int(seq) < 0 or not (job_id == LAST_ID or is_job_id(str(job_id))):
+        raise _foreign_token(token)
+    return int(seq), str(job_id)
+
+
+def _foreign_token(token: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        "after is not a token of this server's feed of changes. Leave it out to get the token of now; then "
+        "list the jobs, and follow the feed from that token.",
+        [Violation("after", token[:100], "next_after of an earlier answer")],
     )
 
 
@@ -79,11 +131,38 @@ def _horizon(session: Session, *, is_postgres: bool) -> int:
     return session.execute(select(next_change_seq(is_postgres=False))).scalar_one()
 
 
+def _read_feed(
+    session: Session, *, after: FeedPlace, before: int, limit: int
+) -> tuple[FeedChange, ...]:
+    changed = union_all(
+        _changed(JobRow.change_seq, JobRow.id, after=after, before=before, limit=limit),
+        _changed(
+            DeletedJobRow.change_seq,
+            DeletedJobRow.job_id,
+            after=after,
+            before=before,
+            limit=limit,
+        ),
+    ).subquery()
+    places = session.execute(
+        select(changed).order_by(changed.c.seq, changed.c.job_id).limit(limit)
+    ).all()
+    rows = session.scalars(select(JobRow).where(JobRow.id.in_([place.job_id for place in places])))
+    jobs = {row.id: job_view(row) for row in rows}
+    return tuple(
+        FeedChange(
+            place=(place.seq, place.job_id),
+            change=JobChange(job_id=place.job_id, job=jobs.get(place.job_id)),
+        )
+        for place in places
+    )
+
+
 def _changed(
     seq_column: InstrumentedAttribute[int],
     id_column: InstrumentedAttribute[str],
     *,
-    after: tuple[str | int, str | int],
+    after: FeedPlace,
     before: int,
     limit: int,
 ) -> Select[tuple[int, str]]:

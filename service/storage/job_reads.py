@@ -1,8 +1,9 @@
 """Jobs in SQL as clients read them: one, several, pages, what changed, and their history."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select, tuple_
 
 from service.jobs.job_queries import JobFilter, JobOrder
 from service.jobs.results import (
@@ -16,13 +17,35 @@ from service.jobs.results import (
     JobPage,
 )
 from service.jobs.state import JobState
-from service.storage.change_feed import read_changes
+from service.storage.change_feed import (
+    FeedChange,
+    FeedPlace,
+    newest_place,
+    read_changes,
+    read_feed,
+)
 from service.storage.job_lists import job_list, token_after
-from service.storage.job_rows import event_view, is_job_id, job_row, job_view, no_such_job
+from service.storage.job_rows import (
+    SELECT_JOB,
+    event_view,
+    is_job_id,
+    job_row,
+    job_view,
+    no_such_job,
+)
 from service.storage.lease_store import LeaseStore
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
 
 NO_FILTER = JobFilter()
+SELECT_VERSION = select(JobRow.version).where(JobRow.id == bindparam("job_id"))
+
+
+class JobMark(NamedTuple):
+    """What tells whether a job has changed, and whether it has more to tell."""
+
+    version: int
+    last_event_seq: int
+    state: JobState
 
 
 class JobReads(LeaseStore):
@@ -30,16 +53,17 @@ class JobReads(LeaseStore):
 
     def get(self, job_id: str) -> Job:
         """Raises JOB_NOT_FOUND."""
-        with self._database.read() as session:
-            return job_view(job_row(session, job_id))
+        rows = self._database.rows(SELECT_JOB, {"job_id": job_id}) if is_job_id(job_id) else ()
+        if not rows:
+            raise no_such_job(job_id)
+        return job_view(rows[0])
 
     def version(self, job_id: str) -> int:
         """What grows with every change of the job, without the job. Raises JOB_NOT_FOUND."""
-        with self._database.read() as session:
-            query = select(JobRow.version).where(JobRow.id == job_id)
-            version = session.execute(query).scalar_one_or_none() if is_job_id(job_id) else None
-        if version is None:
+        rows = self._database.rows(SELECT_VERSION, {"job_id": job_id}) if is_job_id(job_id) else ()
+        if not rows:
             raise no_such_job(job_id)
+        version: int = rows[0].version
         return version
 
     def get_batch(self, job_ids: Sequence[str]) -> JobBatch:
@@ -92,29 +116,44 @@ class JobReads(LeaseStore):
                 next_after=rows[-1].seq if rows else after,
             )
 
-    def marks(self, job_ids: Sequence[str]) -> dict[str, tuple[int, int, JobState]]:
-        """(version, newest event's seq, state) of those of the jobs that are there, in one query."""
-        with self._database.read() as session:
-            rows = session.execute(
-                select(JobRow.id, JobRow.version, JobRow.last_event_seq, JobRow.state).where(
-                    JobRow.id.in_(job_ids)
-                )
-            )
-            return {row.id: (row.version, row.last_event_seq, JobState(row.state)) for row in rows}
+    def mark(self, job_id: str) -> JobMark:
+        """Raises JOB_NOT_FOUND."""
+        mark = self.marks([job_id]).get(job_id)
+        if mark is None:
+            raise no_such_job(job_id)
+        return mark
 
-    def events_after(self, after: dict[str, int], *, limit: int) -> dict[str, list[JobEvent]]:
-        """By job, its events after a seq of its own, oldest first, `limit` at most of each job."""
-        found: dict[str, list[JobEvent]] = {}
+    def marks(self, job_ids: Sequence[str]) -> dict[str, JobMark]:
+        """By id, those of the jobs that are there, in one query."""
+        known = [job_id for job_id in job_ids if is_job_id(job_id)]
+        rows = self._database.rows(
+            select(JobRow.id, JobRow.version, JobRow.last_event_seq, JobRow.state).where(
+                JobRow.id.in_(known)
+            )
+        )
+        return {
+            row.id: JobMark(row.version, row.last_event_seq, JobState(row.state)) for row in rows
+        }
+
+    def events_at(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], JobEvent]:
+        """By (job id, seq), those of the events that are there, in one query."""
         with self._database.read() as session:
-            for job_id, seq in after.items():
-                rows = session.scalars(
-                    select(JobEventRow)
-                    .where(JobEventRow.job_id == job_id, JobEventRow.seq > seq)
-                    .order_by(JobEventRow.seq)
-                    .limit(limit)
-                )
-                found[job_id] = [event_view(row) for row in rows]
-        return found
+            rows = session.scalars(
+                select(JobEventRow).where(tuple_(JobEventRow.job_id, JobEventRow.seq).in_(places))
+            )
+            return {(row.job_id, row.seq): event_view(row) for row in rows}
+
+    def newest_change(self) -> FeedPlace:
+        """Where the feed of changes ends now."""
+        with self._database.read() as session:
+            return newest_place(session, is_postgres=self._database.is_postgres)
+
+    def feed(self, *, after: FeedPlace, limit: int) -> tuple[FeedChange, ...]:
+        """As `changes`, with the place of each change."""
+        with self._database.read() as session:
+            return read_feed(
+                session, after=after, limit=limit, is_postgres=self._database.is_postgres
+            )
 
     def attempts(self, job_id: str) -> JobAttempts:
         """Raises JOB_NOT_FOUND."""

@@ -2,8 +2,9 @@
 
 import secrets
 import time
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
@@ -12,6 +13,9 @@ from service.jobs.results import Failure, Job, JobEvent, Progress, SpecWarning
 from service.jobs.spec import AnyJobSpec, JobSpec
 from service.jobs.state import JobPhase, JobState
 from service.storage.tables import JobEventRow, JobRow
+
+# Without the mapping to an object, which costs more than the read.
+SELECT_JOB = select(JobRow.__table__).where(JobRow.__table__.c.id == bindparam("job_id"))
 
 
 def new_job_id() -> str:
@@ -45,8 +49,10 @@ def no_such_job(job_id: str) -> DriftgateError:
     )
 
 
-def job_view(row: JobRow) -> Job:
+def job_view(row: JobRow | Row[Any]) -> Job:
+    """Of a row of the table, mapped or plain."""
     spec = stored_spec(row)
+    total_steps, total_updates = steps_and_updates(spec)
     return Job(
         id=row.id,
         name=row.name,
@@ -54,9 +60,9 @@ def job_view(row: JobRow) -> Job:
         phase=JobPhase(row.phase) if row.phase else None,
         progress=Progress(
             step=row.step,
-            total_steps=spec.steps if isinstance(spec, JobSpec) else 0,
+            total_steps=total_steps,
             update=row.update_index,
-            total_updates=spec.num_updates if isinstance(spec, JobSpec) else 0,
+            total_updates=total_updates,
             evaluated_samples=row.evaluated_samples,
             samples_to_evaluate=row.samples_to_evaluate,
         ),
@@ -76,7 +82,12 @@ def job_view(row: JobRow) -> Job:
     )
 
 
-def stored_spec(row: JobRow) -> AnyJobSpec:
+def steps_and_updates(spec: AnyJobSpec) -> tuple[int, int]:
+    """Of the whole job; none where nothing is trained."""
+    return (spec.steps, spec.num_updates) if isinstance(spec, JobSpec) else (0, 0)
+
+
+def stored_spec(row: JobRow | Row[Any]) -> AnyJobSpec:
     return ANY_JOB_SPEC.validate_python(row.spec)
 
 

@@ -1,36 +1,29 @@
 """Jobs in SQL as clients change them: created, patched, cancelled, paused, resumed, deleted."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import ANYONE, Caller
 from service.jobs.results import Job, SpecWarning
-from service.jobs.spec import SPEC_VERSION, AnyJobSpec, EvaluationJobSpec, JobSpec
+from service.jobs.spec import AnyJobSpec
 from service.jobs.spec_fields import MAX_LABELS
 from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState
-from service.storage.change_feed import next_change_seq
 from service.storage.job_deletion import delete_job
 from service.storage.job_reads import JobReads
-from service.storage.job_rows import is_job_id, job_row, job_view, new_job_id
+from service.storage.job_rows import is_job_id, job_row, job_view
 from service.storage.lease_store import Claim, Lease, Orders
-from service.storage.state_moves import add_first_event, grown, move
-from service.storage.tables import (
-    ApiKeyRow,
-    DeletedJobRow,
-    IdempotencyKeyRow,
-    JobLabelRow,
-    JobRow,
-)
+from service.storage.new_jobs import insert_job, insert_key, job_of_key
+from service.storage.state_moves import grown, move
+from service.storage.tables import DeletedJobRow, JobLabelRow, JobRow
 
 __all__ = ["Claim", "JobStore", "Lease", "Orders"]
+
+QUOTA_LOCK = 7_215_531  # any number of our own; the second half of the lock's key is the caller
 
 
 class JobStore(JobReads):
@@ -50,36 +43,37 @@ class JobStore(JobReads):
         Raises IDEMPOTENCY_CONFLICT where the key came with another spec, and QUOTA_EXCEEDED where the
         caller has as many jobs waiting as it may.
         """
-        try:
-            with self._database.transaction() as session:
-                if idempotency_key is not None:
-                    earlier = _job_of_key(session, idempotency_key, spec, caller=caller)
-                    if earlier is not None:
-                        return earlier
-                _check_quota(session, caller)
-                now = self._database.now(session)
-                row = _insert(session, spec, warnings=warnings, queue=queue, now=now, caller=caller)
-                if idempotency_key is not None:
-                    _insert_key(
-                        session, idempotency_key, spec, job_id=row.id, now=now, caller=caller
-                    )
-                return job_view(row)
-        except IntegrityError:
-            if idempotency_key is None:
-                raise
-            # Another request with this key committed between our look and our insert.
-            with self._database.read() as session:
-                winner = _job_of_key(session, idempotency_key, spec, caller=caller)
-            if winner is None:
-                raise
-            return winner
+        if idempotency_key is None:
+            with self._database.write() as connection:
+                return self._insert(connection, spec, warnings, queue=queue, caller=caller)
+        with suppress(_KeyIsTakenError), self._database.write() as connection:
+            job = self._insert(connection, spec, warnings, queue=queue, caller=caller)
+            if not insert_key(connection, idempotency_key, spec, job=job, caller=caller):
+                raise _KeyIsTakenError  # and the job goes with its transaction
+            return job
+        earlier = self.made_before(spec, idempotency_key=idempotency_key, caller=caller)
+        assert earlier is not None, "a key that was committed has its job"
+        return earlier
+
+    def _insert(
+        self,
+        connection: Connection,
+        spec: AnyJobSpec,
+        warnings: Sequence[SpecWarning],
+        *,
+        queue: str,
+        caller: Caller,
+    ) -> Job:
+        _check_quota(connection, caller)
+        now = None if self._database.is_postgres else self._database.now(connection)
+        return insert_job(connection, spec, warnings=warnings, queue=queue, caller=caller, now=now)
 
     def made_before(
         self, spec: AnyJobSpec, *, idempotency_key: str, caller: Caller = ANYONE
     ) -> Job | None:
         """The job that this key and this spec made. Raises IDEMPOTENCY_CONFLICT as `create` does."""
         with self._database.read() as session:
-            return _job_of_key(session, idempotency_key, spec, caller=caller)
+            return job_of_key(session, idempotency_key, spec, caller=caller)
 
     def request_cancel(self, job_id: str) -> Job:
         """A waiting job is cancelled at once, a held one when its worker obeys.
@@ -217,57 +211,8 @@ class JobStore(JobReads):
         return job_view(row)
 
 
-def _insert(
-    session: Session,
-    spec: AnyJobSpec,
-    *,
-    warnings: Sequence[SpecWarning],
-    queue: str,
-    now: datetime,
-    caller: Caller,
-) -> JobRow:
-    model, teacher_model = _models_of(spec)
-    row = JobRow(
-        id=new_job_id(),
-        name=spec.name,
-        kind=spec.kind,
-        model=model,
-        teacher_model=teacher_model,
-        labels=spec.labels,
-        priority=spec.priority,
-        api_key_id=caller.key_id or None,
-        state=JobState.QUEUED,
-        queue=queue,
-        spec=spec.model_dump(mode="json"),
-        spec_version=SPEC_VERSION,
-        warnings=[warning.model_dump(mode="json") for warning in warnings],
-        version=1,
-        change_seq=next_change_seq(is_postgres=session.get_bind().dialect.name == "postgresql"),
-        last_event_seq=1,
-        step=0,
-        update_index=0,
-        evaluated_samples=0,
-        samples_to_evaluate=0,
-        lease_epoch=0,
-        attempts_without_progress=0,
-        created_at=now,
-        updated_at=now,
-    )
-    session.add(row)
-    session.flush()
-    add_first_event(session, row.id, now=now, message="Submitted.")
-    _add_labels(session, row.id, spec.labels)
-    return row
-
-
-def _models_of(spec: AnyJobSpec) -> tuple[str | None, str | None]:
-    match spec:
-        case JobSpec():
-            return spec.student.model, spec.teacher.model
-        case EvaluationJobSpec():
-            return spec.model.model, None
-        case _:
-            return None, None
+class _KeyIsTakenError(Exception):
+    """Undoes the transaction of a job whose key was used before."""
 
 
 def _add_labels(session: Session, job_id: str, labels: Mapping[str, str]) -> None:
@@ -295,17 +240,21 @@ def _patched_labels(labels: Mapping[str, str], changes: Mapping[str, str | None]
     return patched
 
 
-def _check_quota(session: Session, caller: Caller) -> None:
-    """Raises QUOTA_EXCEEDED. The key's row is locked, so that two at once do not both take the last place."""
+def _check_quota(connection: Connection, caller: Caller) -> None:
+    """Raises QUOTA_EXCEEDED. Two at once do not both take the last place: on SQLite there are no two at once.
+
+    Keys of the settings have no id and no row; their jobs are those without a key.
+    """
     if caller.max_queued_jobs is None:
         return
-    session.execute(
-        select(ApiKeyRow.id).where(ApiKeyRow.id == caller.key_id).with_for_update()
-    ).first()
-    num_queued = session.scalar(
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            select(func.pg_advisory_xact_lock(QUOTA_LOCK, func.hashtext(caller.key_id)))
+        )
+    num_queued = connection.scalar(
         select(func.count())
         .select_from(JobRow)
-        .where(JobRow.api_key_id == caller.key_id, JobRow.state == JobState.QUEUED)
+        .where(JobRow.api_key_id == (caller.key_id or None), JobRow.state == JobState.QUEUED)
     )
     if (num_queued or 0) >= caller.max_queued_jobs:
         raise DriftgateError(
@@ -333,43 +282,3 @@ def _version_conflict(row: JobRow, given: int) -> DriftgateError:
         "again, and repeat the change if it is still wanted.",
         [Violation("version", str(given), str(row.version))],
     )
-
-
-def _insert_key(
-    session: Session,
-    key: str,
-    spec: AnyJobSpec,
-    *,
-    job_id: str,
-    now: datetime,
-    caller: Caller,
-) -> None:
-    session.execute(
-        insert(IdempotencyKeyRow).values(
-            caller=caller.key_id,
-            key=key,
-            request_sha256=_request_sha256(spec),
-            job_id=job_id,
-            created_at=now,
-        )
-    )
-
-
-def _job_of_key(session: Session, key: str, spec: AnyJobSpec, *, caller: Caller) -> Job | None:
-    known = session.get(IdempotencyKeyRow, (caller.key_id, key))
-    if known is None:
-        return None
-    if known.request_sha256 != _request_sha256(spec):
-        raise DriftgateError(
-            ErrorCode.IDEMPOTENCY_CONFLICT,
-            f"The idempotency key {key!r} was used for job {known.job_id} with another spec. "
-            "Send the same spec to get that job, or a new key to make a new one.",
-            [Violation("idempotency_key", key, "a key that was not used for another spec")],
-        )
-    return job_view(job_row(session, known.job_id))
-
-
-def _request_sha256(spec: AnyJobSpec) -> str:
-    """Of the spec with all defaults filled in, so that two ways to write one spec are equal."""
-    canonical = json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,8 +1,10 @@
 """Reads of what a worker measured: only rows that stand, in the shape that clients get."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from service.jobs.catalog import Metric
@@ -11,6 +13,8 @@ from service.jobs.results import (
     DriftMap,
     JobMetrics,
 )
+from service.storage.metric_numbers import number_of_json
+from service.storage.metric_spans import Span, standing_spans
 from service.storage.tables import (
     AttemptRow,
     CheckpointRow,
@@ -44,36 +48,37 @@ def read_metrics(
         update=tuple(row.update_index for row in rows),
         step=tuple(row.step for row in rows),
         attempt=tuple(row.epoch for row in rows),
-        columns={name: tuple(row.metric_values.get(name) for row in rows) for name in columns},
+        columns={
+            name: tuple(number_of_json(row.metric_values.get(name)) for row in rows)
+            for name in columns
+        },
     )
 
 
 def read_drift_map(
     session: Session, job_id: str, *, block_size: int, after_update: int, max_rows: int
 ) -> DriftMap:
-    of_job = [
-        UpdateMetricsRow.job_id == job_id,
-        UpdateMetricsRow.update_index > after_update,
-        stands(UpdateMetricsRow),
+    spans = [
+        Span(span.epoch, max(span.after, after_update), span.until)
+        for span in standing_spans(session, job_id)
     ]
-    by_update = UpdateMetricsRow.update_index
-    updates = session.scalars(select(by_update).where(*of_job).order_by(by_update)).all()
-    rows = session.execute(
-        select(by_update, UpdateMetricsRow.drift_by_block)
-        .where(*of_job, by_update.in_(_evenly(updates, max_rows)))
-        .order_by(by_update)
-    ).all()
-    width = max((len(row.drift_by_block) for row in rows), default=0)
-    padded = [
-        row.drift_by_block + [[0, None, None]] * (width - len(row.drift_by_block)) for row in rows
-    ]
+    # Updates follow each other, so their ends say which there are; where one is missing, they are listed.
+    chosen = _evenly([_range_of(session, job_id, span) for span in spans], max_rows)
+    rows = _drift_rows(session, job_id, spans, chosen)
+    if len(rows) < sum(map(len, chosen)):
+        chosen = _evenly([_updates_of(session, job_id, span) for span in spans], max_rows)
+        rows = _drift_rows(session, job_id, spans, chosen)
+    width = max((len(cells) for _, cells in rows), default=0)
+    padded = [cells + [[0, None, None]] * (width - len(cells)) for _, cells in rows]
     return DriftMap(
         job_id=job_id,
         block_size=block_size,
-        update=tuple(row.update_index for row in rows),
+        update=tuple(update for update, _ in rows),
         num_tokens=tuple(tuple(cell[0] for cell in cells) for cells in padded),
-        mean_drift_nats=tuple(tuple(cell[1] for cell in cells) for cells in padded),
-        mean_abs_drift_nats=tuple(tuple(cell[2] for cell in cells) for cells in padded),
+        mean_drift_nats=tuple(tuple(number_of_json(cell[1]) for cell in cells) for cells in padded),
+        mean_abs_drift_nats=tuple(
+            tuple(number_of_json(cell[2]) for cell in cells) for cells in padded
+        ),
     )
 
 
@@ -123,9 +128,53 @@ def stands(
     )
 
 
-def _evenly(updates: Sequence[int], max_rows: int) -> list[int]:
-    """At most `max_rows` of them, evenly spaced; the last is always one."""
-    if len(updates) <= max_rows:
-        return list(updates)
+def _drift_rows(
+    session: Session, job_id: str, spans: Sequence[Span], updates: Sequence[Sequence[int]]
+) -> list[tuple[int, list[Any]]]:
+    """Update and drift of those of the updates, by span, that were recorded."""
+    by_update = UpdateMetricsRow.update_index
+    query = select(by_update, UpdateMetricsRow.drift_by_block).order_by(by_update)
+    return [
+        (row.update_index, row.drift_by_block)
+        for span, of_span in zip(spans, updates, strict=True)
+        if of_span
+        for row in session.execute(query.where(*_inside(job_id, span), by_update.in_(of_span)))
+    ]
+
+
+def _range_of(session: Session, job_id: str, span: Span) -> range:
+    """From the first to the last that was recorded; two queries, each a look at one end of the index."""
+    by_update = UpdateMetricsRow.update_index
+    first = session.scalar(select(func.min(by_update)).where(*_inside(job_id, span)))
+    last = session.scalar(select(func.max(by_update)).where(*_inside(job_id, span)))
+    return range(0) if first is None or last is None else range(first, last + 1)
+
+
+def _updates_of(session: Session, job_id: str, span: Span) -> Sequence[int]:
+    by_update = UpdateMetricsRow.update_index
+    query = select(by_update).where(*_inside(job_id, span)).order_by(by_update)
+    return session.scalars(query).all()
+
+
+def _inside(job_id: str, span: Span) -> list[ColumnElement[bool]]:
+    return [
+        UpdateMetricsRow.job_id == job_id,
+        UpdateMetricsRow.epoch == span.epoch,
+        UpdateMetricsRow.update_index > span.after,
+        UpdateMetricsRow.update_index <= span.until,
+    ]
+
+
+def _evenly(updates: Sequence[Sequence[int]], max_rows: int) -> list[list[int]]:
+    """At most `max_rows` of all of them, evenly spaced; the last is always one."""
+    total = sum(map(len, updates))
+    count = min(total, max_rows)
     # From the end, so that the newest row is there whatever max_rows is.
-    return [updates[len(updates) * (index + 1) // max_rows - 1] for index in range(max_rows)]
+    places = [total * (index + 1) // count - 1 for index in range(count)]
+    chosen = []
+    before = 0
+    for part in updates:
+        inside = slice(bisect_left(places, before), bisect_left(places, before + len(part)))
+        chosen.append([part[place - before] for place in places[inside]])
+        before += len(part)
+    return chosen

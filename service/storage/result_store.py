@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
+from service.jobs.metric_queries import LatestMetrics
 from service.jobs.records import (
     BlockDrift,
     CheckpointRecord,
@@ -23,6 +24,9 @@ from service.jobs.results import Checkpoint, DriftMap, JobCheckpoints, JobMetric
 from service.jobs.spec import JobSpec
 from service.storage.evaluation_reads import read_results
 from service.storage.job_rows import job_row, stored_spec, updates_per_step
+from service.storage.metric_chunks import add_full_chunks
+from service.storage.metric_numbers import json_number
+from service.storage.metric_reads import MetricColumns, read_columns, read_latest
 from service.storage.new_rows import insert_new
 from service.storage.result_reads import (
     effective_checkpoints,
@@ -35,7 +39,6 @@ from service.storage.state_moves import (
     Lease,
     change_under_fence,
     held_row,
-    hold_fence,
     record_event,
 )
 from service.storage.tables import (
@@ -69,14 +72,18 @@ class ResultStore(SampleStore):
                     "epoch": lease.epoch,
                     "update_index": record.update,
                     "step": record.step,
+                    "at": record.at,
                     "metric_values": {
-                        name.value: _finite(value) for name, value in record.metrics.items()
+                        str(name): value if math.isfinite(value) else json_number(value)
+                        for name, value in record.metrics.items()
                     },
                     "drift_by_block": [_drift_cell(block) for block in record.drift_by_block],
                 }
                 for record in records
             ]
-            insert_new(session, UpdateMetricsRow, rows)
+            if insert_new(session, UpdateMetricsRow, rows):
+                updates = [record.update for record in records]
+                add_full_chunks(session, lease.job_id, epoch=lease.epoch, updates=updates)
 
     def resume_from(self, lease: Lease, *, update: int) -> None:
         """Note that this attempt trains on from `update`; later rows of earlier attempts fall."""
@@ -139,7 +146,7 @@ class ResultStore(SampleStore):
     def record_overlap(self, lease: Lease, record: PromptOverlapRecord) -> None:
         """What the prompts to train on share with one benchmark."""
         with self._database.transaction() as session:
-            hold_fence(session, lease)
+            change_under_fence(session, lease, now=self._database.now(session))
             key = {"job_id": lease.job_id, "epoch": lease.epoch}
             insert_new(session, PromptOverlapRow, [key | asdict(record)])
 
@@ -173,7 +180,7 @@ class ResultStore(SampleStore):
     def forget_checkpoint(self, lease: Lease, uri: str) -> None:
         """Drop the row; the caller removes the folder afterwards."""
         with self._database.transaction() as session:
-            hold_fence(session, lease)
+            change_under_fence(session, lease, now=self._database.now(session))
             session.execute(
                 delete(CheckpointRow).where(
                     CheckpointRow.job_id == lease.job_id, CheckpointRow.uri == uri
@@ -197,6 +204,17 @@ class ResultStore(SampleStore):
         with self._database.read() as session:
             job_row(session, job_id)
             return read_metrics(session, job_id, names=names, after_update=after_update)
+
+    def metric_columns(self, job_id: str, *, names: Sequence[str]) -> MetricColumns:
+        """Of metrics and of `metric_chunks.AT`, over all updates that stand. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            return read_columns(session, job_id, names=names)
+
+    def latest_metrics(self, job_id: str) -> LatestMetrics:
+        """Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            return LatestMetrics(job_id=job_id, metrics=read_latest(session, job_id))
 
     def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
         """One row per update, evenly thinned to `max_rows` from first to last. Raises JOB_NOT_FOUND."""
@@ -225,13 +243,12 @@ class ResultStore(SampleStore):
             )
 
 
-def _finite(value: float | None) -> float | None:
-    """JSON has no NaN and no infinities."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _drift_cell(block: BlockDrift) -> list[float | None]:
-    return [block.num_tokens, _finite(block.mean_drift_nats), _finite(block.mean_abs_drift_nats)]
+def _drift_cell(block: BlockDrift) -> list[float | str | None]:
+    return [
+        block.num_tokens,
+        json_number(block.mean_drift_nats),
+        json_number(block.mean_abs_drift_nats),
+    ]
 
 
 def _problem_rows(key: Mapping[str, Any], record: EvaluationRecord) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from service.jobs.results import (
     VerdictChange,
     VerdictChanges,
 )
-from service.jobs.spec import RegradeJobSpec
+from service.jobs.spec import ExportJobSpec, RegradeJobSpec
 from service.storage.job_rows import job_row, stored_spec
 from service.storage.new_rows import insert_new
 from service.storage.page_tokens import page_token as make_page_token
@@ -98,7 +98,8 @@ class SampleStore:
     def samples(
         self, job_id: str, *, page_token: str | None, limit: int, **wanted: str | None
     ) -> SamplePage:
-        """A page of samples with their text. Raises JOB_NOT_FOUND, and INVALID_ARGUMENT for a foreign token.
+        """A page of samples with their text. Raises JOB_NOT_FOUND, and INVALID_ARGUMENT for an export or a
+        foreign token.
 
         wanted: values of `stage`, `benchmark`, `problem_id` or `verdict`; None for any.
         """
@@ -107,6 +108,8 @@ class SampleStore:
             spec = stored_spec(job_row(session, job_id))
             if isinstance(spec, RegradeJobSpec):  # the samples are those of the job that it graded
                 spec = stored_spec(job_row(session, spec.job_id))
+        if isinstance(spec, ExportJobSpec):
+            raise _no_samples(job_id)
         assert not isinstance(spec, RegradeJobSpec), "a regrade grades no regrade"
         query = _standing(job_id)
         for name, value in wanted.items():
@@ -267,6 +270,14 @@ def _no_regrade(job_id: str) -> DriftgateError:
         f"Job {job_id} is no regrade, so it changed no verdict. Submit a job of kind `regrade` that "
         "names it, and ask that one.",
         [Violation("job_id", job_id, "a job of kind `regrade`")],
+    )
+
+
+def _no_samples(job_id: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"Job {job_id} is an export, which samples nothing. Ask the job whose checkpoint it copies.",
+        [Violation("job_id", job_id, "a job of another kind than `export`")],
     )
 
 

@@ -2,25 +2,34 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from service.errors import DriftgateError, ErrorCode
 
 BUSY_TIMEOUT_S = 30
 BUSY_RETRY_S = 0.01
 CONNECT_TIMEOUT_S = 5
+PING_AFTER_IDLE_S = 1
 MIGRATION_LOCK = 7_215_530_114  # any number, the same in every process that migrates
+
+
+# What runs statements inside a transaction, with or without mapped objects.
+Transaction = Session | Connection
 
 
 class Database:
@@ -31,10 +40,21 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._engine = _create_engine(make_url(url))
+        self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._reader = self._engine.execution_options(
+            **({"isolation_level": "AUTOCOMMIT"} if self.is_postgres else {"sqlite_begin": None})
+        )
 
     @property
     def is_postgres(self) -> bool:
         return self._engine.dialect.name == "postgresql"
+
+    @property
+    def num_connections_in_use(self) -> int:
+        """Connections of this process that something holds at this moment."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -44,13 +64,18 @@ class Database:
         transaction that reads and then writes fails at once when another one wrote in between.
         Raises DATABASE_UNAVAILABLE where the database does not answer.
         """
-        writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         with (
             _unavailable_named(),
-            Session(writer, expire_on_commit=False) as session,
+            Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """As `transaction`, without mapped objects, at two thirds of the cost: for ready statements."""
+        with _unavailable_named(), self._writer.begin() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -58,7 +83,14 @@ class Database:
         with _unavailable_named(), Session(self._engine) as session:
             yield session
 
-    def now(self, session: Session) -> datetime:
+    def rows(
+        self, statement: Executable, parameters: Mapping[str, object] | None = None
+    ) -> Sequence[Row[Any]]:
+        """The rows of one statement that reads: without session and transaction, at a third of the cost."""
+        with _unavailable_named(), self._reader.connect() as connection:
+            return connection.execute(statement, parameters or {}).all()
+
+    def now(self, session: Transaction) -> datetime:
         """The database's clock, UTC: every process compares leases by the same one."""
         if not self.is_postgres:
             return datetime.now(UTC)  # SQLite's own clock is this one, cut to milliseconds
@@ -121,19 +153,28 @@ def _create_engine(url: URL) -> Engine:
         return _create_sqlite_engine(url)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=10,
         max_overflow=30,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        json_serializer=_json_text,
+        json_deserializer=from_json,
     )
+    _ping_after_idleness(engine)
+    return engine
 
 
 def _create_sqlite_engine(url: URL) -> Engine:
     assert url.database, "SQLite in memory would be another database in every thread"
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=10, max_overflow=30)
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=30,
+        json_serializer=_json_text,
+        json_deserializer=from_json,
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -145,10 +186,32 @@ def _create_sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+        statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
 
     return engine
+
+
+def _ping_after_idleness(engine: Engine) -> None:
+    """A connection that was used a moment ago is not asked whether it is there: that costs as much as a read."""
+
+    @event.listens_for(engine, "checkin")
+    def note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) < PING_AFTER_IDLE_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool opens another
+
+
+def _json_text(value: object) -> str:
+    return to_json(value).decode()
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -5,12 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState, states_leading_to
 from service.storage.change_feed import next_change_seq
+from service.storage.sessions import Transaction
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
+from service.storage.webhook_outbox import SOMEONE_LISTENS, add_deliveries
+
+EVENTS: SqlTable = JobEventRow.metadata.tables[JobEventRow.__tablename__]
+INSERT_EVENT = insert(EVENTS).returning(SOMEONE_LISTENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +66,20 @@ def record_event(
         raise lease_lost(lease)
 
 
-def add_first_event(session: Session, job_id: str, *, now: datetime, message: str) -> None:
+def add_first_event(session: Transaction, job_id: str, *, now: datetime, message: str) -> None:
     """The event of a job that was just inserted with `last_event_seq` 1."""
-    session.execute(
-        insert(JobEventRow).values(
-            job_id=job_id,
-            seq=1,
-            at=now,
-            type="state_changed",
-            state=JobState.QUEUED,
-            attempt=0,
-            message=message,
-        )
-    )
+    event = {
+        "job_id": job_id,
+        "seq": 1,
+        "at": now,
+        "type": "state_changed",
+        "state": JobState.QUEUED,
+        "attempt": 0,
+        "message": message,
+    }
+    someone_listens = session.execute(INSERT_EVENT, event).scalar_one()
+    if someone_listens:
+        add_deliveries(session, job_id, event_seq=1, state=JobState.QUEUED, now=now)
 
 
 def change_under_fence(session: Session, lease: Lease, *, now: datetime, **values: Any) -> None:
@@ -82,6 +89,7 @@ def change_under_fence(session: Session, lease: Lease, *, now: datetime, **value
         .where(*standing(lease))
         .values(**grown(session, now=now), **values)
         .returning(JobRow.id)
+        .execution_options(synchronize_session=False)
     ).first()
     if changed is None:
         raise lease_lost(lease)
@@ -161,15 +169,17 @@ def _change_with_event(
     ).first()
     if changed is None:
         return False
-    session.execute(
-        insert(JobEventRow).values(
-            job_id=changed.id,
-            seq=changed.last_event_seq,
-            at=now,
-            type=type_,
-            state=changed.state,
-            attempt=changed.lease_epoch,
-            message=message,
-        )
-    )
+    event = {
+        "job_id": changed.id,
+        "seq": changed.last_event_seq,
+        "at": now,
+        "type": type_,
+        "state": changed.state,
+        "attempt": changed.lease_epoch,
+        "message": message,
+    }
+    someone_listens = session.execute(INSERT_EVENT, event).scalar_one()
+    if someone_listens and "state" in values:
+        state = JobState(changed.state)
+        add_deliveries(session, changed.id, event_seq=changed.last_event_seq, state=state, now=now)
     return True

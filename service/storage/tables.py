@@ -399,20 +399,24 @@ class WebhookRow(Table):
 
 
 class WebhookDeliveryRow(Table):
-    """One event of one job for one webhook: written with the event, sent until it is accepted or given up."""
+    """One event of one job for one webhook: written with the event, sent until it is accepted or given up.
+
+    job_id and event_seq are null for a trial.
+    """
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
-        Index(None, "state", "next_attempt_at"),
-        Index(None, "webhook_id", "created_at", "id"),
+        Index(None, "webhook_id", "state", "next_attempt_at"),
+        Index(None, "webhook_id", "id"),
+        Index(None, "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     webhook_id: Mapped[str] = mapped_column(
         String(32), ForeignKey("webhooks.id", ondelete="CASCADE")
     )
-    job_id: Mapped[str] = mapped_column(String(32), index=True)
-    event_seq: Mapped[int]
+    job_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    event_seq: Mapped[int | None]
     event_type: Mapped[str] = mapped_column(String(32))
     payload: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))

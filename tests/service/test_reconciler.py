@@ -1,13 +1,18 @@
 import threading
+from pathlib import Path
 
 import pytest
 
+from service.artifact_cleanup import ArtifactCleanup
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
-from service.reconciler import Reconciler
+from service.jobs.webhooks import WebhookSpec
+from service.reconciler import Reconciler, _deliver_webhooks
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
+from service.storage.webhook_store import WebhookStore
 from service.task_queue import Doorbell, celery_app
+from tests.service.webhook_receivers import a_receiver
 
 SPEC = JobSpec.model_validate(
     {
@@ -55,6 +60,7 @@ def a_reconciler(job_store, doorbell, clock):
     return Reconciler(
         job_store=job_store,
         doorbell=doorbell,
+        cleanup=ArtifactCleanup(job_store=job_store, artifact_root=Path("not-there")),
         lease_s=LEASE_S,
         max_attempts_without_progress=3,
         interval_s=0.01,
@@ -127,3 +133,21 @@ def test_it_runs_until_it_is_stopped(reconciler, job_store, doorbell, wait_until
     stop.set()
     thread.join(timeout=10)
     assert not thread.is_alive()
+
+
+def test_its_process_delivers_webhooks_as_the_settings_allow(
+    sqlite_url, settings_factory, wait_until
+):
+    database = Database(sqlite_url)
+    settings = settings_factory(database_url=sqlite_url, webhook_allow_private=True)
+    stop = threading.Event()
+    with a_receiver() as receiver:
+        store = WebhookStore(database)
+        store.add_trial(store.create(WebhookSpec(url=receiver.url)).id)
+        thread = threading.Thread(target=_deliver_webhooks, args=(database, settings, stop))
+        thread.start()
+        wait_until(lambda: receiver.requests)
+        stop.set()
+        thread.join(timeout=10)
+    assert not thread.is_alive()
+    database.close()

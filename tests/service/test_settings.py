@@ -15,3 +15,4 @@ def test_a_server_that_others_can_reach_needs_a_key(settings_factory, host):
         check_bind(host, settings_factory())
     assert caught.value.code is ErrorCode.UNSAFE_BIND
     check_bind(host, settings_factory(api_key_sha256=("0" * 64,)))
+    check_bind(host, settings_factory(), has_stored_keys=True)

@@ -38,3 +38,20 @@ def test_a_burst_of_rings_is_bounded(doorbell_to, redis_url):
     doorbell.ring("default", times=1_000_000)
     doorbell.close()
     assert doorbell.num_waiting("default") == 64
+
+
+def test_messages_that_would_wake_nobody_are_not_published(doorbell_to, redis_url):
+    for _ in range(2):
+        doorbell = doorbell_to(redis_url)
+        doorbell.ring("default", times=1_000_000)
+        doorbell.close()
+    assert doorbell.num_waiting("default") == 64
+
+
+def test_the_first_ring_after_a_quiet_time_does_not_wait(doorbell_to, redis_url, wait_until):
+    doorbell = doorbell_to(redis_url)
+    doorbell.ring("default")
+    wait_until(lambda: doorbell.num_waiting("default") == 1)
+    doorbell.ring("default")
+    wait_until(lambda: doorbell.num_waiting("default") == 2)
+    doorbell.close()

@@ -1,4 +1,5 @@
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,6 +46,18 @@ def checkpoint_record(update: int) -> CheckpointRecord:
         manifest_sha256="0" * 64,
         final=False,
     )
+
+
+def test_an_update_is_stored_with_the_time_at_which_it_was_recorded(database: Database) -> None:
+    attempt = Attempt(database)
+    before = datetime.now(UTC)
+    attempt.recorder.record_update(update_record(1))
+    after = datetime.now(UTC)
+    time.sleep(0.01)
+    attempt.recorder.flush()
+    at = attempt.results.latest_metrics(attempt.job_id).metrics["train/loss"].at
+    assert at is not None
+    assert before <= at <= after
 
 
 def test_updates_wait_for_the_next_flush_and_a_checkpoint_is_one(database: Database) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.errors import DriftgateError, ErrorCode
+from service.jobs.checkpoint_manifest import MANIFEST_FILE
 from service.jobs.records import CheckpointRecord
-
-MANIFEST_FILE = "manifest.json"
 
 
 def write_checkpoint(

@@ -198,6 +198,27 @@ def test_a_gate_that_does_nothing_is_called_inert(site, open_page):
     expect(tab.page.locator(".gate-verdict")).to_contain_text("gate: inert")
 
 
+def test_what_is_not_finite_is_a_gap_in_the_line_and_is_named(site, open_page):
+    lease = site.claimed_job()
+    losses = [0.5, float("inf"), 0.25, float("-inf")]
+    site.results.append_updates(
+        lease,
+        [update_record(i, loss=loss, gate_std=float("nan")) for i, loss in enumerate(losses, 1)],
+    )
+
+    tab = open_page(f"#/jobs/{lease.job_id}")
+
+    expect(tab.page.locator("figure", has_text="Loss").locator("output")).to_have_text("last −∞")
+    path = line(tab, "Loss").get_attribute("d")
+    assert re.fullmatch(r"(M[\d. ]+L[\d. ]+){2}", path), (
+        "two dots, neither joined nor without a place"
+    )
+    expect(tab.page.locator("figure", has_text="Gate dispersion")).to_contain_text(
+        "no finite value"
+    )
+    assert tab.complaints == []
+
+
 def test_hostile_text_is_shown_as_text(site, open_page):
     lease = site.claimed_job(name=HOSTILE, labels={"team": HOSTILE})
     failure = Failure(

@@ -42,7 +42,7 @@ def training(step):
 def watch(*states, tmp_path, check_service=lambda: None):
     console = Console(file=io.StringIO(), width=132)
     transport = httpx.MockTransport(ScriptedJob(*states))
-    with Client("http://service.test", transport=transport) as client:
+    with Client("http://service.test", transport=transport, retry_for_s=0) as client:
         watch_jobs(
             [job(SPEC, state=JobState.QUEUED)],
             client=client,

@@ -89,7 +89,7 @@ EVALUATION = {
 def test_an_unknown_kind_is_answered_with_those_there_are():
     (violation,) = refusal_of({"kind": "training"}).violations
     assert (violation.field, violation.given) == ("kind", "'training'")
-    assert violation.allowed == "distillation, evaluation, regrade"
+    assert violation.allowed == "distillation, evaluation, regrade, export"
 
 
 def test_the_fields_of_an_evaluation_have_the_paths_that_the_client_wrote():

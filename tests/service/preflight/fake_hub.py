@@ -10,12 +10,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class FakeHub(http.server.ThreadingHTTPServer):
     """Serves the model `Tiny/model` and every data set that lie below `root`, these as
     `datasets/ORG/NAME/PATH` whatever the revision.
+
+    token: where it is set, whoever does not send it is told that there is no such repository.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), FakeHubHandler)
         self.root = root
         self.paths: list[str] = []
+        self.token: str | None = None
 
     @property
     def url(self) -> str:
@@ -34,6 +37,10 @@ class FakeHubHandler(http.server.BaseHTTPRequestHandler):
     def answer(self, *, with_body: bool) -> None:
         path = self.path.partition("?")[0].removeprefix("/")
         self.server.paths.append(path)
+        given = self.headers.get("Authorization")
+        if self.server.token is not None and given != f"Bearer {self.server.token}":
+            self.send(401, b"", with_body=with_body, error="RepoNotFound")
+            return
         if path.startswith("api/models/Tiny/model"):
             names = sorted(file.name for file in (self.server.root / "Tiny/model").iterdir())
             info = {

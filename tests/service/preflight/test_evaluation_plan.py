@@ -3,7 +3,7 @@ import pytest
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.parsing import parse_spec
 from service.preflight.evaluation_checks import check_evaluation
-from service.preflight.evaluation_plan import make_evaluation_plan, make_regrade_plan
+from service.preflight.evaluation_plan import make_evaluation_plan, make_plan_without_model
 from service.preflight.plan import MeasuredRate
 
 SIZES = {
@@ -80,5 +80,5 @@ def test_what_cannot_run_is_refused_with_its_field(evaluation_of, settings, fiel
 
 
 def test_a_regrade_runs_no_model():
-    plan = make_regrade_plan(parse_spec({"kind": "regrade", "job_id": "0199"}))
+    plan = make_plan_without_model(parse_spec({"kind": "regrade", "job_id": "0199"}))
     assert (plan.job, plan.step, plan.memory, plan.unknown) == (None, None, (), ())

@@ -1,4 +1,5 @@
 import http.server
+import traceback
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from service.errors import DriftgateError, ErrorCode
 from service.jobs.spec_fields import ModelSpec
 from service.preflight import hub
 from service.preflight.model_files import read_model_facts
-from service.preflight.models import download_model, resolve_model
+from service.preflight.models import download_model, resolve_model, resolve_model_with_secret
 from service.settings import Settings
 
 MODEL = ModelSpec(model="Tiny/model")
@@ -120,3 +121,87 @@ def test_a_folder_below_the_model_root_stands_before_a_hub_id(settings, make_mod
     folder = make_model("Tiny/model")
 
     assert resolve_model(MODEL, settings=settings, field="student") == folder
+
+
+@pytest.fixture
+def private_hub(fake_hub, settings, make_model, monkeypatch):
+    """A hub that gives out its model only to the token that the worker has; and the settings with it."""
+    make_model("Tiny/model", root=fake_hub.root)
+    fake_hub.token = "hf_hidden"
+    monkeypatch.setenv("DRIFTGATE_SECRET_HUB_TOKEN", "hf_hidden")
+    return fake_hub
+
+
+PRIVATE_MODEL = ModelSpec.model_validate(
+    {"model": "Tiny/model", "hub_token": {"secret": "HUB_TOKEN"}}
+)
+
+
+def test_a_private_model_is_not_asked_for_at_submission_although_the_secret_is_there(
+    settings, private_hub
+):
+    online = with_hub(settings, private_hub.url)
+
+    assert resolve_model(PRIVATE_MODEL, settings=online, field="student") is None
+    assert private_hub.paths == []
+
+
+def test_the_worker_reads_a_private_model_with_the_secret(settings, private_hub):
+    online = with_hub(settings, private_hub.url)
+
+    described = resolve_model_with_secret(PRIVATE_MODEL, settings=online, field="student")
+    assert not (described / "model.safetensors").exists()
+    whole = download_model(PRIVATE_MODEL, settings=online, field="student")
+    assert (whole / "model.safetensors").exists()
+
+    # From here on it is in the cache, where submission finds it too.
+    assert resolve_model(PRIVATE_MODEL, settings=settings, field="student") == whole
+
+
+def test_a_private_model_without_a_token_is_refused_and_told_how_to_name_one(settings, private_hub):
+    refusal = refusal_of(resolve_online, settings, private_hub.url)
+
+    assert refusal.code is ErrorCode.MODEL_NOT_FOUND
+    assert "name the secret of a private model in student.hub_token" in refusal.message
+
+
+@pytest.mark.parametrize("token", ["hf_wrong", "api_org_wrong"])
+@pytest.mark.parametrize("locate", [resolve_model_with_secret, download_model])
+def test_a_token_that_the_hub_does_not_take_is_refused_and_never_shown(
+    settings, private_hub, monkeypatch, caplog, locate, token
+):
+    monkeypatch.setenv("DRIFTGATE_SECRET_HUB_TOKEN", token)
+    online = with_hub(settings, private_hub.url)
+
+    with caplog.at_level("DEBUG"):
+        refusal = refusal_of(locate, PRIVATE_MODEL, settings=online, field="teacher")
+
+    assert refusal.code is ErrorCode.MODEL_NOT_FOUND
+    assert "the token in secret HUB_TOKEN may read" in refusal.message
+    told = "".join(traceback.format_exception(refusal)) + repr(refusal) + caplog.text
+    assert token not in told
+
+
+def test_a_missing_secret_is_named_before_the_hub_is_asked(settings, private_hub, monkeypatch):
+    monkeypatch.delenv("DRIFTGATE_SECRET_HUB_TOKEN")
+    online = with_hub(settings, private_hub.url)
+
+    for locate in (resolve_model_with_secret, download_model):
+        refusal = refusal_of(locate, PRIVATE_MODEL, settings=online, field="teacher")
+        assert refusal.code is ErrorCode.SECRET_NOT_FOUND
+        assert refusal.violations[0].field == "teacher.hub_token"
+    assert private_hub.paths == []
+
+
+def test_a_model_that_is_not_allowed_stays_so_whatever_its_token(settings):
+    model = PRIVATE_MODEL.model_copy(update={"model": "Other/model"})
+
+    refusal = refusal_of(resolve_model, model, settings=settings, field="student")
+
+    assert refusal.code is ErrorCode.MODEL_NOT_ALLOWED
+
+
+def refusal_of(call, *arguments, **named):
+    with pytest.raises(DriftgateError) as refusal:
+        call(*arguments, **named)
+    return refusal.value

@@ -5,7 +5,7 @@ import pytest
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import CheckpointRecord
 from service.jobs.spec import JobSpec, WarmStartSpec
-from service.jobs.spec_fields import ModelSpec
+from service.jobs.spec_fields import ModelSpec, SecretRef
 from service.jobs.state import JobState
 from service.preflight.warm_start import find_warm_start
 from service.storage.job_store import JobStore
@@ -83,6 +83,13 @@ def test_the_newest_checkpoint_of_an_ended_job_or_the_end_of_the_named_step(
     assert earlier.find(job_id) == 30
     assert earlier.find(job_id, step=1) == 6
     assert earlier.find(job_id, step=2) == 12
+
+
+def test_the_student_is_the_same_whatever_secret_it_is_read_with(earlier):
+    job_id = earlier.ended(JobState.SUCCEEDED)
+    with_token = STUDENT.model_copy(update={"hub_token": SecretRef(secret="HUB_TOKEN")})
+
+    assert earlier.find(job_id, student=with_token) == 30
 
 
 def test_a_step_that_is_not_kept_is_refused_with_those_that_are(earlier: EarlierJobs) -> None:

@@ -10,7 +10,7 @@ from service.jobs.records import (
     UpdateRecord,
 )
 from service.jobs.state import JobState
-from service.rest.jobs import EXAMPLE_EVALUATION, EXAMPLE_SPEC
+from service.rest.job_examples import EXAMPLE_EVALUATION, EXAMPLE_SPEC
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from tests.worker_records import a_batch, a_sample, an_evaluation_record, an_outcome
@@ -108,7 +108,7 @@ def test_what_a_worker_recorded_is_served(api, spec, database):
         )
     address = f"/v1/jobs/{job['id']}"
     columns = api.get(f"{address}/metrics").json()["columns"]
-    assert columns == {"train/loss": [0.5], "train/gradient_norm": [None]}
+    assert columns == {"train/loss": [0.5], "train/gradient_norm": ["Infinity"]}
     named = api.get(
         f"{address}/metrics", params={"names": ["train/loss"], "after_update": 1}
     ).json()

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import grpc
 import pytest
+from fastapi.testclient import TestClient
 
 from service.operations import Operations, build_operations
 from service.preflight.models import BUILTIN_FOLDER
+from service.rest.app import create_app
 from service.rpc.generated.driftgate.v1 import jobs_pb2_grpc
-from service.rpc.server import build_server
+from service.rpc.server import Server, build_server
 from service.settings import Settings
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
+from tests.service.rpc.stubs import Stubs
 
 
 @pytest.fixture
@@ -42,32 +46,46 @@ def operations(settings: Settings) -> Iterator[Operations]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[Operations, Settings], grpc.Channel]]:
-    """Starts a server and gives a channel to it; both end with the test."""
-    servers, channels = [], []
+def exit_stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
-    def start(operations: Operations, settings: Settings) -> grpc.Channel:
+
+@pytest.fixture
+def start_server(exit_stack: ExitStack) -> Callable[[Operations, Settings], tuple[Server, Stubs]]:
+    """A running server and the services on a channel to it; both end with the test."""
+
+    def start(operations: Operations, settings: Settings) -> tuple[Server, Stubs]:
         server, port = build_server(operations, settings)
         server.start()
-        servers.append(server)
-        channels.append(grpc.insecure_channel(f"127.0.0.1:{port}"))
-        return channels[-1]
+        exit_stack.callback(lambda: server.stop(grace=None).wait())
+        channel = exit_stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}"))
+        return server, Stubs(channel)
 
-    yield start
-    for channel in channels:
-        channel.close()
-    for server in servers:
-        server.stop(grace=None).wait()
+    return start
 
 
 @pytest.fixture
-def channel(connect, operations: Operations, settings: Settings) -> grpc.Channel:
-    return connect(operations, settings)
+def stubs(start_server, operations: Operations, settings: Settings) -> Stubs:
+    return start_server(operations, settings)[1]
 
 
 @pytest.fixture
-def stub(channel: grpc.Channel) -> jobs_pb2_grpc.JobServiceStub:
-    return jobs_pb2_grpc.JobServiceStub(channel)
+def channel(stubs: Stubs) -> grpc.Channel:
+    return stubs.channel
+
+
+@pytest.fixture
+def stub(stubs: Stubs) -> jobs_pb2_grpc.JobServiceStub:
+    return stubs.jobs
+
+
+@pytest.fixture
+def rest(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(
+        create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False
+    ) as client:
+        yield client
 
 
 @pytest.fixture

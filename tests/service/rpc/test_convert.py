@@ -6,31 +6,66 @@ from enum import StrEnum
 
 import pytest
 from google.protobuf.descriptor import Descriptor
+from google.protobuf.json_format import MessageToDict
 from pydantic import BaseModel
 
 from service.errors import DriftgateError, ErrorCode
+from service.jobs import (
+    api_keys,
+    checkpoint_manifest,
+    comparisons,
+    datasets,
+    export_spec,
+    metric_queries,
+    patches,
+    results,
+    webhooks,
+)
 from service.jobs.parsing import parse_spec
 from service.jobs.plans import Plan
 from service.jobs.results import Failure, FieldViolation, Job, Progress, SpecWarning
-from service.jobs.spec import EvaluationJobSpec, JobSpec, RegradeJobSpec
+from service.jobs.spec import EvaluationJobSpec, ExportJobSpec, JobSpec, RegradeJobSpec
 from service.jobs.state import JobPhase, JobState
-from service.rpc.convert import enum_prefix, job_message, job_states, spec_data, spec_message
-from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
+from service.rpc.convert import enum_prefix, job_message, message_of, spec_message
+from service.rpc.generated.driftgate.v1 import (
+    api_keys_pb2,
+    catalogue_pb2,
+    checkpoints_pb2,
+    comparisons_pb2,
+    datasets_pb2,
+    evaluations_pb2,
+    jobs_pb2,
+    metrics_pb2,
+    results_pb2,
+    spec_pb2,
+    webhooks_pb2,
+)
+from service.rpc.requests import job_states, spec_data
 
 # Shapes that stand on the wire for a value of another kind; round trips cover them.
-WIRE_SHAPES = {"driftgate.v1.Bound", "driftgate.v1.Strength", "google.protobuf.Timestamp"}
+WIRE_SHAPES = {
+    "driftgate.v1.Bound",
+    "driftgate.v1.Counts",
+    "driftgate.v1.NullableDoubles",
+    "driftgate.v1.Strength",
+    "google.protobuf.Struct",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Value",
+}
 
 # One message for the models of a union, with the fields of all of them.
 FLAT_UNIONS = {"driftgate.v1.JobSpec"}
 
 
 def parts_of(annotation: object) -> list[object]:
-    """The annotation's own members: of Annotated, Optional, unions and tuples, but not of dicts."""
+    """The annotation's own members: of Annotated, Optional, unions and tuples, and the values of dicts."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return parts_of(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType, tuple):
         return [part for argument in typing.get_args(annotation) for part in parts_of(argument)]
+    if origin is dict:
+        return parts_of(typing.get_args(annotation)[1])
     return [annotation]
 
 
@@ -84,6 +119,9 @@ def differences_of_fields(
 
 def differences_of_messages(models: list[type[BaseModel]], descriptor: Descriptor) -> Iterator[str]:
     if descriptor.GetOptions().map_entry:
+        value = descriptor.fields_by_name["value"].message_type
+        if value is not None and value.full_name not in WIRE_SHAPES:
+            yield from differences_of_messages(models, value)
         return
     if len(models) == 1:
         yield from differences(models[0], descriptor)
@@ -102,19 +140,80 @@ def differences_of_messages(models: list[type[BaseModel]], descriptor: Descripto
         yield from differences(model, member, discriminator=discriminator)
 
 
-SPECS = [JobSpec, EvaluationJobSpec, RegradeJobSpec]
+SPECS = [JobSpec, EvaluationJobSpec, RegradeJobSpec, ExportJobSpec]
 
 
 def test_the_spec_and_its_message_have_the_same_fields_and_values_at_every_depth():
     assert list(differences_of_messages(SPECS, spec_pb2.JobSpec.DESCRIPTOR)) == []
 
 
-def test_the_job_and_its_message_have_the_same_fields_and_values_at_every_depth():
-    assert list(differences(Job, jobs_pb2.Job.DESCRIPTOR)) == []
+VIEWS = [
+    (Job, jobs_pb2.Job),
+    (Plan, jobs_pb2.Plan),
+    (results.JobPage, jobs_pb2.ListJobsResponse),
+    (results.JobBatch, jobs_pb2.BatchGetJobsResponse),
+    (results.JobChanges, jobs_pb2.ListChangesResponse),
+    (results.JobEventPage, jobs_pb2.ListEventsResponse),
+    (results.JobAttempts, jobs_pb2.ListAttemptsResponse),
+    (results.JobMetrics, metrics_pb2.JobMetrics),
+    (results.DriftMap, metrics_pb2.DriftMap),
+    (metric_queries.MetricSeriesSet, results_pb2.QueryMetricsResponse),
+    (metric_queries.LatestMetrics, results_pb2.GetLatestMetricsResponse),
+    (results.JobResults, evaluations_pb2.JobResults),
+    (results.SamplePage, results_pb2.ListSamplesResponse),
+    (results.VerdictChanges, results_pb2.GetVerdictChangesResponse),
+    (comparisons.Comparison, comparisons_pb2.Comparison),
+    (comparisons.SamplePlan, comparisons_pb2.SamplePlan),
+    (results.JobCheckpoints, checkpoints_pb2.ListCheckpointsResponse),
+    (checkpoint_manifest.CheckpointContent, checkpoints_pb2.GetCheckpointResponse),
+    (datasets.Dataset, datasets_pb2.Dataset),
+    (datasets.DatasetPage, datasets_pb2.ListDatasetsResponse),
+    (api_keys.NewApiKey, api_keys_pb2.CreateApiKeyResponse),
+    (api_keys.NewApiKey, api_keys_pb2.RotateApiKeyResponse),
+    (api_keys.ApiKeyPage, api_keys_pb2.ListApiKeysResponse),
+    (api_keys.CurrentCaller, api_keys_pb2.GetCurrentCallerResponse),
+    (webhooks.NewWebhook, webhooks_pb2.NewWebhook),
+    (webhooks.WebhookPage, webhooks_pb2.ListWebhooksResponse),
+    (webhooks.DeliveryDetail, webhooks_pb2.DeliveryDetail),
+    (webhooks.DeliveryPage, webhooks_pb2.ListWebhookDeliveriesResponse),
+    (results.MetricDescription, catalogue_pb2.MetricDescription),
+]
 
 
-def test_the_plan_and_its_message_have_the_same_fields_and_values_at_every_depth():
-    assert list(differences(Plan, jobs_pb2.Plan.DESCRIPTOR)) == []
+@pytest.mark.parametrize(("view", "message"), VIEWS)
+def test_a_view_and_its_message_have_the_same_fields_and_values_at_every_depth(view, message):
+    assert list(differences(view, message.DESCRIPTOR)) == []
+
+
+# A request to gRPC is the REST body and what stands elsewhere in REST.
+BODIES = [
+    (
+        patches.JobPatch,
+        jobs_pb2.UpdateJobRequest,
+        {"job_id", "if_version", "removed_labels"},
+    ),
+    (api_keys.ApiKeyRequest, api_keys_pb2.CreateApiKeyRequest, set()),
+    (api_keys.ApiKeyRotation, api_keys_pb2.RotateApiKeyRequest, {"key_id"}),
+    (webhooks.WebhookSpec, webhooks_pb2.CreateWebhookRequest, set()),
+    (
+        webhooks.WebhookPatch,
+        webhooks_pb2.UpdateWebhookRequest,
+        {"webhook_id", "remove_description"},
+    ),
+    (
+        export_spec.ExportRequest,
+        checkpoints_pb2.ExportCheckpointRequest,
+        {"job_id", "step", "request_id"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "request_type", "besides"), BODIES)
+def test_a_request_has_the_fields_of_the_body_and_those_of_the_address(body, request_type, besides):
+    fields = set(request_type.DESCRIPTOR.fields_by_name)
+
+    assert fields == set(body.model_fields) | besides
+    assert set(body.model_fields) & besides == set()
 
 
 def test_that_comparison_sees_what_differs_below_a_union():
@@ -138,7 +237,11 @@ SAMPLED_TOKEN = {
     "name": "everything",
     "labels": {"team": "distil", "empty": ""},
     "priority": 3,
-    "student": {"model": "org/student", "revision": "main"},
+    "student": {
+        "model": "org/student",
+        "revision": "main",
+        "hub_token": {"secret": "HUB_TOKEN"},
+    },
     "warm_start": {"job_id": "0199a", "step": 0},
     "teacher": {"model": "org/teacher", "revision": "v1.0"},
     "prompts": {
@@ -203,6 +306,7 @@ SAMPLED_TOKEN = {
                 "samples_per_problem": 32,
             },
             {"name": "file", "problems": {"source": "file", "path": "a/b.jsonl"}},
+            {"name": "own", "problems": {"source": "dataset", "dataset_id": "ds-" + "0f" * 16}},
             {"name": "aime24"},
         ],
         "samples_per_problem": 16,
@@ -241,10 +345,42 @@ EVALUATION = {
     "compute": {"device": "cpu"},
 }
 REGRADE = {"kind": "regrade", "labels": {"why": "new grader"}, "job_id": "0199a"}
+EXPORT = {
+    "kind": "export",
+    "job_id": "0199a",
+    "step": 0,
+    "destination": {
+        "type": "object_store",
+        "url": "s3://models/first",
+        "credentials": {"access_key_id": {"secret": "ID"}, "secret_access_key": {"secret": "KEY"}},
+    },
+}
+EXPORT_TO_FOLDER = {
+    "kind": "export",
+    "job_id": "0199a",
+    "step": 0,
+    "destination": {"type": "folder", "path": "students/first"},
+}
+EXPORT_TO_STORE = EXPORT_TO_FOLDER | {
+    "destination": {
+        "type": "object_store",
+        "url": "s3://models/first",
+        "endpoint": "https://minio.example:9000",
+        "region": "eu-1",
+        "credentials": {"access_key_id": {"secret": "ID"}, "secret_access_key": {"secret": "KEY"}},
+    },
+}
+EXPORT_TO_HUB = EXPORT_TO_FOLDER | {
+    "destination": {"type": "hub", "repo_id": "a/b", "private": False, "token": {"secret": "T"}},
+}
 
 
 @pytest.mark.parametrize(
-    "fields", [MINIMAL, SAMPLED_TOKEN, TEACHER_TOPK, CLIPPED, EVALUATION, REGRADE]
+    "fields",
+    [
+        *(MINIMAL, SAMPLED_TOKEN, TEACHER_TOPK, CLIPPED, EVALUATION, REGRADE),
+        *(EXPORT_TO_FOLDER, EXPORT_TO_STORE, EXPORT_TO_HUB),
+    ],
 )
 def test_a_spec_comes_back_from_the_wire_as_it_went(fields):
     spec = parse_spec(fields)
@@ -370,3 +506,47 @@ def test_a_job_keeps_its_times_its_failure_and_what_is_not_set():
     assert (message.warnings[0].field, dict(message.labels)) == ("reuse", {"a": "b"})
     assert (message.progress.total_updates, message.attempt, message.version) == (4, 2, 5)
     assert message.spec == spec_message(job.spec)
+
+
+def test_a_column_keeps_what_is_not_finite_apart_from_what_is_not_there():
+    message = message_of(
+        metrics_pb2.JobMetrics,
+        {
+            "job_id": "1",
+            "columns": {"a": (0.5, None, float("nan"), None, float("inf")), "b": (1.0,), "c": ()},
+        },
+    )
+
+    column = message.columns["a"]
+    assert [repr(value) for value in column.values] == ["0.5", "0.0", "nan", "0.0", "inf"]
+    assert list(column.missing) == [1, 3]
+    assert (list(message.columns["b"].values), list(message.columns["b"].missing)) == ([1.0], [])
+    assert list(message.columns["c"].values) == []
+
+
+def test_rows_keep_their_lengths():
+    message = message_of(
+        metrics_pb2.DriftMap,
+        {"mean_drift_nats": ((0.5, None), ()), "num_tokens": ((3, 0), ())},
+    )
+
+    assert [list(row.values) for row in message.mean_drift_nats] == [[0.5, 0.0], []]
+    assert [list(row.missing) for row in message.mean_drift_nats] == [[1], []]
+    assert [list(row.values) for row in message.num_tokens] == [[3, 0], []]
+
+
+def test_values_of_any_type_keep_it_and_large_whole_numbers_their_digits():
+    values = (None, True, 2**53, 2**53 + 1, 0.5, "text", ("a", 1), {"b": None})
+
+    message = message_of(comparisons_pb2.SpecDifference, {"field": "seed", "values": values})
+
+    assert [MessageToDict(value) for value in message.values] == [
+        None,
+        True,
+        2**53,
+        "9007199254740993",
+        0.5,
+        "text",
+        ["a", 1],
+        {"b": None},
+    ]

@@ -1,13 +1,11 @@
 import grpc
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
-from grpc_status import rpc_status
 
 from service.error_catalogue import CATALOGUE
 from service.errors import ErrorCode
 from service.jobs.state import JobState
-from service.operations import Operations
-from service.rpc.generated.driftgate.v1 import jobs_pb2, jobs_pb2_grpc, spec_pb2
+from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
+from tests.service.rpc.refusals import refusal_by_grpc
 
 FEW_PROBLEMS = spec_pb2.ProblemSource(arithmetic=spec_pb2.ArithmeticSource(num_problems=8))
 
@@ -36,16 +34,8 @@ def create(stub, *, request_id: str = "", **changes: object) -> jobs_pb2.Job:
 
 def refusal_of(call, request) -> tuple[grpc.StatusCode, str, list[str], str]:
     """gRPC code, stable code, fields at fault and message of the error that the call ends with."""
-    with pytest.raises(grpc.RpcError) as refusal:
-        call(request)
-    status = rpc_status.from_call(refusal.value)
-    info, bad_request = ErrorInfo(), BadRequest()
-    assert status.details[0].Unpack(info)
-    assert info.domain == "driftgate"
-    for detail in status.details[1:]:
-        assert detail.Unpack(bad_request)
-    fields = [violation.field for violation in bad_request.field_violations]
-    return refusal.value.code(), info.reason, fields, status.message
+    code, refusal = refusal_by_grpc(lambda: call(request))
+    return code, refusal.code, refusal.fields, refusal.message
 
 
 def catalogue_code(code: ErrorCode) -> grpc.StatusCode:
@@ -256,20 +246,3 @@ def test_a_refusal_of_thousands_of_fields_still_arrives(stub):
 
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SPEC")
     assert fields
-
-
-class BrokenOperations(Operations):
-    def __init__(self) -> None:
-        pass
-
-    def get_job(self, job_id: str) -> None:
-        raise RuntimeError("a secret of the server")
-
-
-def test_an_unexpected_failure_is_internal_and_gives_nothing_away(connect, settings):
-    stub = jobs_pb2_grpc.JobServiceStub(connect(BrokenOperations(), settings))
-
-    code, reason, _, message = refusal_of(stub.GetJob, jobs_pb2.GetJobRequest(job_id="1"))
-
-    assert (code, reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
-    assert "secret" not in message

@@ -1,157 +1,67 @@
-"""The same requests through both transports: the same job, the same refusal."""
+"""Every error of the catalogue that a client can meet, through both transports: the same refusal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import grpc
 import pytest
-from fastapi.testclient import TestClient
-from google.protobuf.json_format import MessageToDict
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
-from grpc_status import rpc_status
 
-from service.jobs.plans import Plan
-from service.jobs.results import Job
-from service.rest.app import create_app
-from service.rpc.convert import fill_message, job_message, plan_message
-from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
-
-FEW_PROBLEMS = {"source": "arithmetic", "num_problems": 8}
-SPEC = {
-    "student": {"model": "builtin/arithmetic-student"},
-    "teacher": {"model": "builtin/arithmetic-teacher"},
-    "prompts": {"problems": FEW_PROBLEMS},
-    "rollout": {"max_prompt_tokens": 64, "max_response_tokens": 128, "top_p": 0.9},
-    "evaluation": {
-        "benchmarks": [{"name": "chains", "problems": FEW_PROBLEMS}],
-        "max_response_tokens": 128,
-    },
-}
+from service.error_catalogue import CATALOGUE
+from service.settings import Settings
+from tests.service.rpc.parity_cases import CASES, NOT_MET_BY_BOTH, Case
+from tests.service.rpc.parity_worlds import World, open_world
+from tests.service.rpc.refusals import refusal_by_grpc, refusal_by_rest
 
 
-@pytest.fixture
-def rest(settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
-        yield client
+@pytest.fixture(scope="module")
+def world_of(tmp_path_factory, sqlite_template, redis_server) -> Iterator[Callable[[str], World]]:
+    """By name; each is opened once for all cases, which make what they need."""
+    with ExitStack() as stack:
+
+        @cache
+        def make(name: str) -> World:
+            folder = tmp_path_factory.mktemp(name)
+            database = folder / ("missing/folder" if name == "broken" else "") / "driftgate.db"
+            if name != "broken":
+                database.write_bytes(sqlite_template.read_bytes())
+            settings = Settings(
+                data_dir=folder,
+                database_url=f"sqlite:///{database}",
+                broker_url=redis_server,
+                grpc_port=0,
+                max_body_bytes=100_000,
+                # Nothing listens there, so a hub model is refused at once on every machine.
+                hub_endpoint="http://127.0.0.1:9",
+                hub_cache_dir="/nonexistent",
+                api_key_sha256=("0" * 64,) if name == "locked" else (),
+            )
+            return open_world(settings, stack)
+
+        yield make
 
 
-def grpc_refusal(call, request) -> tuple[str, str, list[str]]:
-    """Stable code, message and fields at fault."""
-    with pytest.raises(grpc.RpcError) as refusal:
-        call(request)
-    status = rpc_status.from_call(refusal.value)
-    info, bad_request = ErrorInfo(), BadRequest()
-    assert status.details[0].Unpack(info)
-    for detail in status.details[1:]:
-        assert detail.Unpack(bad_request)
-    return info.reason, status.message, [one.field for one in bad_request.field_violations]
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_request_is_refused_alike_by_both(world_of, case: Case):
+    world = world_of(case.world)
+
+    answer = case.rest(world)
+    by_rest = refusal_by_rest(answer)
+    grpc_code, by_grpc = refusal_by_grpc(lambda: case.grpc(world))
+
+    entry = CATALOGUE[case.code]
+    assert (by_grpc.code, grpc_code) == (case.code, grpc.StatusCode[entry.grpc_code])
+    assert (by_rest.code, answer.status_code) == (case.code, entry.http_status)
+    assert by_grpc.retry_after_s == by_rest.retry_after_s
+    assert (by_grpc.retry_after_s is not None) == entry.retryable
+    if case.same_words:
+        assert by_grpc == by_rest
+    assert by_grpc.message
+    assert by_rest.message
 
 
-def rest_refusal(answer) -> tuple[str, str, list[str]]:
-    problem = answer.json()
-    fields = [violation["field"] for violation in problem["violations"]]
-    return problem["code"], problem["detail"], fields
+def test_every_code_of_the_catalogue_is_provoked_or_cannot_be():
+    provoked = {case.code for case in CASES}
 
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"steps": 0},
-        {"seed": -1},
-        {"gate": {"block_size": 0}},
-        {"gate": {"strength": {"adaptive": -1.0}}},
-        {"gate": {"min_span": 9, "max_span": 8}},
-        {"objective": {"type": "teacher_topk", "k": 0}},
-        {"objective": {"type": "teacher_topk", "k": 4000}},
-        {"objective": {"type": "sampled_token", "clip_range": 2.0}},
-        {"evaluation": {"samples_per_problem": 2, "k": [1, 4]}},
-        {"reuse": {"epochs": 0, "minibatches": 0}},
-        {"steps": 3, "optimizer": {"schedule": {"warmup_updates": 7}}},
-        {"lora": {"rank": 0, "target_modules": ["not a name"]}},
-        {"warm_start": {"job_id": "0199a", "step": -1}},
-        {"warm_start": {"job_id": "0199a"}},
-        {"labels": {"Not a key": "x"}},
-        {"student": {"model": ""}},
-        {"student": {"model": "builtin/nothing"}},
-        {"teacher": {"model": "Qwen/Qwen3-4B"}},
-        {"teacher": {"model": "/etc"}},
-        {"teacher": {"model": "other-vocabulary"}},
-        {"prompts": {"problems": {"source": "inline", "problems": []}}},
-        {"prompts": {"problems": {"source": "inline", "problems": [{"id": "", "problem": "p"}]}}},
-        {"prompts": {"problems": {"source": "file", "path": "absent.jsonl"}}},
-    ],
-)
-@pytest.mark.usefixtures("other_vocabulary")
-def test_a_refused_spec_is_refused_in_the_same_words(rest, stub, changes):
-    message = spec_pb2.JobSpec()
-    fill_message(message, SPEC | changes)
-
-    by_rest = rest_refusal(rest.post("/v1/jobs", json=SPEC | changes))
-    by_grpc = grpc_refusal(stub.CreateJob, jobs_pb2.CreateJobRequest(spec=message))
-
-    assert by_grpc == by_rest
-
-
-def test_a_job_made_by_one_transport_is_the_same_read_by_the_other(rest, stub):
-    made = rest.post("/v1/jobs", json=SPEC, headers={"Idempotency-Key": "once"}).json()
-    message = spec_pb2.JobSpec()
-    fill_message(message, SPEC)
-
-    again = stub.CreateJob(jobs_pb2.CreateJobRequest(spec=message, request_id="once")).job
-
-    assert again == job_message(Job.model_validate_json(rest.get(f"/v1/jobs/{made['id']}").content))
-    assert [warning.code for warning in again.warnings] == ["SAMPLED_OFF_POLICY"]
-    assert MessageToDict(again.spec)["gate"]["blockSize"] == made["spec"]["gate"]["block_size"]
-
-
-def test_a_plan_is_the_same_by_both_and_creates_nothing(rest, stub):
-    body = SPEC | {"lora": {"rank": 4}, "steps": 1_000_000}
-    message = spec_pb2.JobSpec()
-    fill_message(message, body)
-    request = jobs_pb2.CreateJobRequest(spec=message, validate_only=True)
-
-    answer = stub.CreateJob(request)
-    plan = Plan.model_validate_json(
-        rest.post("/v1/jobs", params={"validate_only": "true"}, json=body).content
-    )
-
-    assert answer.plan == plan_message(plan)
-    assert not answer.HasField("job")
-    assert answer.plan.job.total.flops == plan.job.total.flops > 0
-    assert answer.plan.HasField("trained_parameters")
-    assert not answer.plan.HasField("time")
-    assert [part.part for part in answer.plan.unknown] == ["time"]
-    assert list(stub.ListJobs(jobs_pb2.ListJobsRequest()).jobs) == []
-
-
-@pytest.mark.usefixtures("other_vocabulary")
-def test_a_plan_is_refused_as_the_job_would_be(rest, stub):
-    changes = {"teacher": {"model": "other-vocabulary"}}
-    message = spec_pb2.JobSpec()
-    fill_message(message, SPEC | changes)
-    request = jobs_pb2.CreateJobRequest(spec=message, validate_only=True)
-
-    planned = grpc_refusal(stub.CreateJob, request)
-
-    assert planned == rest_refusal(rest.post("/v1/jobs", json=SPEC | changes))
-    assert planned == rest_refusal(
-        rest.post("/v1/jobs", params={"validate_only": "true"}, json=SPEC | changes)
-    )
-
-
-def test_requests_about_jobs_are_refused_in_the_same_words(rest, stub):
-    job = rest.post("/v1/jobs", json=SPEC, headers={"Idempotency-Key": "once"}).json()
-    message = spec_pb2.JobSpec()
-    fill_message(message, SPEC | {"steps": 3})
-
-    assert job["state"] == "queued"
-    assert grpc_refusal(stub.GetJob, jobs_pb2.GetJobRequest(job_id="none")) == rest_refusal(
-        rest.get("/v1/jobs/none")
-    )
-    assert grpc_refusal(
-        stub.CreateJob, jobs_pb2.CreateJobRequest(spec=message, request_id="once")
-    ) == rest_refusal(
-        rest.post("/v1/jobs", json=SPEC | {"steps": 3}, headers={"Idempotency-Key": "once"})
-    )
-    assert grpc_refusal(stub.ListJobs, jobs_pb2.ListJobsRequest(page_token="bad")) == rest_refusal(
-        rest.get("/v1/jobs", params={"page_token": "bad"})
-    )
+    assert provoked | set(NOT_MET_BY_BOTH) == set(CATALOGUE)
+    assert provoked & set(NOT_MET_BY_BOTH) == set()

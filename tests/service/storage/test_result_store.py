@@ -52,15 +52,15 @@ def start_attempt(job, job_store, result_store):
 def test_updates_are_read_back_in_columns(result_store, job_store, job, start_attempt):
     lease = start_attempt(resume_from=0)
     result_store.append_updates(lease, [an_update(1, loss=0.5), an_update(2, loss=0.25)])
-    result_store.append_updates(lease, [an_update(7, loss=math.nan)])
+    result_store.append_updates(lease, [an_update(7, loss=-math.inf)])
     metrics = result_store.metrics(job.id)
     assert (metrics.update, metrics.step, metrics.attempt) == ((1, 2, 7), (1, 1, 2), (1, 1, 1))
     assert metrics.columns == {
-        "train/loss": (0.5, 0.25, None),
+        "train/loss": (0.5, 0.25, -math.inf),
         "train/gradient_norm": (1.0, 1.0, 1.0),
     }
     newer = result_store.metrics(job.id, names=["train/loss", "gate/std"], after_update=2)
-    assert newer.columns == {"train/loss": (None,), "gate/std": (None,)}
+    assert newer.columns == {"train/loss": (-math.inf,), "gate/std": (None,)}
     assert (job_store.get(job.id).progress.step, job_store.get(job.id).progress.update) == (2, 7)
 
 

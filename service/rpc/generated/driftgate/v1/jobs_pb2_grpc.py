@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class JobServiceStub:
-    """Missing associated documentation comment in .proto file."""
+    """Submits jobs, steers them and follows them.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -44,20 +45,71 @@ class JobServiceStub:
                 request_serializer=driftgate_dot_v1_dot_jobs__pb2.GetJobRequest.SerializeToString,
                 response_deserializer=driftgate_dot_v1_dot_jobs__pb2.GetJobResponse.FromString,
                 _registered_method=True)
+        self.BatchGetJobs = channel.unary_unary(
+                '/driftgate.v1.JobService/BatchGetJobs',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.BatchGetJobsRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.BatchGetJobsResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/driftgate.v1.JobService/ListJobs',
                 request_serializer=driftgate_dot_v1_dot_jobs__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.UpdateJob = channel.unary_unary(
+                '/driftgate.v1.JobService/UpdateJob',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.UpdateJobRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.UpdateJobResponse.FromString,
                 _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/driftgate.v1.JobService/CancelJob',
                 request_serializer=driftgate_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=driftgate_dot_v1_dot_jobs__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/driftgate.v1.JobService/PauseJob',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.PauseJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/driftgate.v1.JobService/ResumeJob',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.ResumeJobResponse.FromString,
+                _registered_method=True)
+        self.DeleteJob = channel.unary_unary(
+                '/driftgate.v1.JobService/DeleteJob',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.DeleteJobRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.DeleteJobResponse.FromString,
+                _registered_method=True)
+        self.ListChanges = channel.unary_unary(
+                '/driftgate.v1.JobService/ListChanges',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.ListChangesRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListChangesResponse.FromString,
+                _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/driftgate.v1.JobService/ListEvents',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.ListAttempts = channel.unary_unary(
+                '/driftgate.v1.JobService/ListAttempts',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.ListAttemptsRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListAttemptsResponse.FromString,
+                _registered_method=True)
+        self.WatchJob = channel.unary_stream(
+                '/driftgate.v1.JobService/WatchJob',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.WatchJobRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.WatchJobResponse.FromString,
+                _registered_method=True)
+        self.StreamEvents = channel.unary_stream(
+                '/driftgate.v1.JobService/StreamEvents',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Submits jobs, steers them and follows them.
+    """
 
     def CreateJob(self, request, context):
         """Validates, stores and queues a job; or, with `validate_only`, says what it would take.
@@ -67,13 +119,28 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The job as it is; or, with `wait`, once it has changed or ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetJobs(self, request, context):
+        """Up to a hundred jobs at once.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Newest first.
+        """Newest first unless asked otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateJob(self, request, context):
+        """Changes labels and priority; what is not named stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +148,62 @@ class JobServiceServicer:
 
     def CancelJob(self, request, context):
         """At once for a job that waits, else as soon as its worker stops; again is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseJob(self, request, context):
+        """At once for a job that waits, else after a checkpoint; again is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Queues a paused job, which goes on from its newest checkpoint; again is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteJob(self, request, context):
+        """Removes an ended job and all that was recorded of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChanges(self, request, context):
+        """Jobs that changed after a token, each once, as it is now: what a dashboard polls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """History of a job, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAttempts(self, request, context):
+        """The claims of a job by workers, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchJob(self, request, context):
+        """The job now and at every change, until it has ended. Changes close to each other may come as one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEvents(self, request, context):
+        """Every event of a job, oldest first, without gaps; ends by itself after the last one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,15 +222,65 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=driftgate_dot_v1_dot_jobs__pb2.GetJobRequest.FromString,
                     response_serializer=driftgate_dot_v1_dot_jobs__pb2.GetJobResponse.SerializeToString,
             ),
+            'BatchGetJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetJobs,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.BatchGetJobsRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.BatchGetJobsResponse.SerializeToString,
+            ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
                     request_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListJobsRequest.FromString,
                     response_serializer=driftgate_dot_v1_dot_jobs__pb2.ListJobsResponse.SerializeToString,
             ),
+            'UpdateJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateJob,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.UpdateJobRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.UpdateJobResponse.SerializeToString,
+            ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
                     request_deserializer=driftgate_dot_v1_dot_jobs__pb2.CancelJobRequest.FromString,
                     response_serializer=driftgate_dot_v1_dot_jobs__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.PauseJobRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.PauseJobResponse.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.ResumeJobRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.ResumeJobResponse.SerializeToString,
+            ),
+            'DeleteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJob,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.DeleteJobRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.DeleteJobResponse.SerializeToString,
+            ),
+            'ListChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChanges,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListChangesRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.ListChangesResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListEventsRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'ListAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttempts,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.ListAttemptsRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.ListAttemptsResponse.SerializeToString,
+            ),
+            'WatchJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJob,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.WatchJobRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'StreamEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamEvents,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -118,7 +291,8 @@ def add_JobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobService:
-    """Missing associated documentation comment in .proto file."""
+    """Submits jobs, steers them and follows them.
+    """
 
     @staticmethod
     def CreateJob(request,
@@ -175,6 +349,33 @@ class JobService:
             _registered_method=True)
 
     @staticmethod
+    def BatchGetJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/BatchGetJobs',
+            driftgate_dot_v1_dot_jobs__pb2.BatchGetJobsRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.BatchGetJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListJobs(request,
             target,
             options=(),
@@ -202,6 +403,33 @@ class JobService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/UpdateJob',
+            driftgate_dot_v1_dot_jobs__pb2.UpdateJobRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.UpdateJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CancelJob(request,
             target,
             options=(),
@@ -218,6 +446,222 @@ class JobService:
             '/driftgate.v1.JobService/CancelJob',
             driftgate_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
             driftgate_dot_v1_dot_jobs__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/PauseJob',
+            driftgate_dot_v1_dot_jobs__pb2.PauseJobRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.PauseJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/ResumeJob',
+            driftgate_dot_v1_dot_jobs__pb2.ResumeJobRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.ResumeJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/DeleteJob',
+            driftgate_dot_v1_dot_jobs__pb2.DeleteJobRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.DeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/ListChanges',
+            driftgate_dot_v1_dot_jobs__pb2.ListChangesRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.ListChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/ListEvents',
+            driftgate_dot_v1_dot_jobs__pb2.ListEventsRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.JobService/ListAttempts',
+            driftgate_dot_v1_dot_jobs__pb2.ListAttemptsRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.ListAttemptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/driftgate.v1.JobService/WatchJob',
+            driftgate_dot_v1_dot_jobs__pb2.WatchJobRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/driftgate.v1.JobService/StreamEvents',
+            driftgate_dot_v1_dot_jobs__pb2.StreamEventsRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.StreamEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

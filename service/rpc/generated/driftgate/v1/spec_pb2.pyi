@@ -13,6 +13,7 @@ class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_KIND_DISTILLATION: _ClassVar[JobKind]
     JOB_KIND_EVALUATION: _ClassVar[JobKind]
     JOB_KIND_REGRADE: _ClassVar[JobKind]
+    JOB_KIND_EXPORT: _ClassVar[JobKind]
 
 class PublishedSet(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -101,6 +102,7 @@ JOB_KIND_UNSPECIFIED: JobKind
 JOB_KIND_DISTILLATION: JobKind
 JOB_KIND_EVALUATION: JobKind
 JOB_KIND_REGRADE: JobKind
+JOB_KIND_EXPORT: JobKind
 PUBLISHED_SET_UNSPECIFIED: PublishedSet
 PUBLISHED_SET_AIME24: PublishedSet
 PUBLISHED_SET_AIME25: PublishedSet
@@ -154,7 +156,7 @@ DTYPE_FLOAT32: Dtype
 DTYPE_BFLOAT16: Dtype
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority")
+    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +188,8 @@ class JobSpec(_message.Message):
     MAX_PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     labels: _containers.ScalarMap[str, str]
     student: ModelSpec
@@ -210,15 +214,83 @@ class JobSpec(_message.Message):
     max_prompt_tokens: int
     job_id: str
     priority: int
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
+    step: int
+    destination: ExportDestination
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ...) -> None: ...
 
 class ModelSpec(_message.Message):
-    __slots__ = ("model", "revision")
+    __slots__ = ("model", "revision", "hub_token")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HUB_TOKEN_FIELD_NUMBER: _ClassVar[int]
     model: str
     revision: str
-    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...
+    hub_token: SecretRef
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., hub_token: _Optional[_Union[SecretRef, _Mapping]] = ...) -> None: ...
+
+class SecretRef(_message.Message):
+    __slots__ = ("secret",)
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    secret: str
+    def __init__(self, secret: _Optional[str] = ...) -> None: ...
+
+class ExportDestination(_message.Message):
+    __slots__ = ("folder", "object_store", "hub")
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_STORE_FIELD_NUMBER: _ClassVar[int]
+    HUB_FIELD_NUMBER: _ClassVar[int]
+    folder: FolderDestination
+    object_store: ObjectStoreDestination
+    hub: HubDestination
+    def __init__(self, folder: _Optional[_Union[FolderDestination, _Mapping]] = ..., object_store: _Optional[_Union[ObjectStoreDestination, _Mapping]] = ..., hub: _Optional[_Union[HubDestination, _Mapping]] = ...) -> None: ...
+
+class FolderDestination(_message.Message):
+    __slots__ = ("path",)
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    def __init__(self, path: _Optional[str] = ...) -> None: ...
+
+class ObjectStoreDestination(_message.Message):
+    __slots__ = ("url", "endpoint", "region", "account_name", "credentials")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_NAME_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    endpoint: str
+    region: str
+    account_name: str
+    credentials: StoreCredentials
+    def __init__(self, url: _Optional[str] = ..., endpoint: _Optional[str] = ..., region: _Optional[str] = ..., account_name: _Optional[str] = ..., credentials: _Optional[_Union[StoreCredentials, _Mapping]] = ...) -> None: ...
+
+class StoreCredentials(_message.Message):
+    __slots__ = ("access_key_id", "secret_access_key", "session_token", "service_account_key", "account_key", "sas_token")
+    ACCESS_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    SECRET_ACCESS_KEY_FIELD_NUMBER: _ClassVar[int]
+    SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_KEY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_KEY_FIELD_NUMBER: _ClassVar[int]
+    SAS_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    access_key_id: SecretRef
+    secret_access_key: SecretRef
+    session_token: SecretRef
+    service_account_key: SecretRef
+    account_key: SecretRef
+    sas_token: SecretRef
+    def __init__(self, access_key_id: _Optional[_Union[SecretRef, _Mapping]] = ..., secret_access_key: _Optional[_Union[SecretRef, _Mapping]] = ..., session_token: _Optional[_Union[SecretRef, _Mapping]] = ..., service_account_key: _Optional[_Union[SecretRef, _Mapping]] = ..., account_key: _Optional[_Union[SecretRef, _Mapping]] = ..., sas_token: _Optional[_Union[SecretRef, _Mapping]] = ...) -> None: ...
+
+class HubDestination(_message.Message):
+    __slots__ = ("repo_id", "revision", "private", "token")
+    REPO_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    repo_id: str
+    revision: str
+    private: bool
+    token: SecretRef
+    def __init__(self, repo_id: _Optional[str] = ..., revision: _Optional[str] = ..., private: _Optional[bool] = ..., token: _Optional[_Union[SecretRef, _Mapping]] = ...) -> None: ...
 
 class WarmStartSpec(_message.Message):
     __slots__ = ("job_id", "step")
@@ -239,16 +311,18 @@ class PromptsSpec(_message.Message):
     def __init__(self, problems: _Optional[_Union[ProblemSource, _Mapping]] = ..., format: _Optional[_Union[PromptFormat, _Mapping]] = ..., drop_overlapping: _Optional[bool] = ...) -> None: ...
 
 class ProblemSource(_message.Message):
-    __slots__ = ("arithmetic", "file", "inline", "published")
+    __slots__ = ("arithmetic", "file", "inline", "published", "dataset")
     ARITHMETIC_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     INLINE_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
     arithmetic: ArithmeticSource
     file: FileSource
     inline: InlineSource
     published: PublishedSource
-    def __init__(self, arithmetic: _Optional[_Union[ArithmeticSource, _Mapping]] = ..., file: _Optional[_Union[FileSource, _Mapping]] = ..., inline: _Optional[_Union[InlineSource, _Mapping]] = ..., published: _Optional[_Union[PublishedSource, _Mapping]] = ...) -> None: ...
+    dataset: DatasetSource
+    def __init__(self, arithmetic: _Optional[_Union[ArithmeticSource, _Mapping]] = ..., file: _Optional[_Union[FileSource, _Mapping]] = ..., inline: _Optional[_Union[InlineSource, _Mapping]] = ..., published: _Optional[_Union[PublishedSource, _Mapping]] = ..., dataset: _Optional[_Union[DatasetSource, _Mapping]] = ...) -> None: ...
 
 class PublishedSource(_message.Message):
     __slots__ = ("name",)
@@ -273,6 +347,12 @@ class FileSource(_message.Message):
     PATH_FIELD_NUMBER: _ClassVar[int]
     path: str
     def __init__(self, path: _Optional[str] = ...) -> None: ...
+
+class DatasetSource(_message.Message):
+    __slots__ = ("dataset_id",)
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    dataset_id: str
+    def __init__(self, dataset_id: _Optional[str] = ...) -> None: ...
 
 class InlineSource(_message.Message):
     __slots__ = ("problems",)

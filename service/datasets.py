@@ -1,0 +1,187 @@
+"""Problem sets that clients upload: checked while they arrive, kept as a file, known by their content."""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.datasets import Dataset, DatasetPage, dataset_id_of
+from service.jobs.spec_fields import Name
+from service.preflight.problem_files import dataset_file
+from service.preflight.problem_stream import count_problems
+from service.settings import Settings
+from service.storage.dataset_store import DatasetStore
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+PARTIAL_SUFFIX = ".partial"
+PARTIAL_LIFETIME_S = 24 * 3600.0  # a process that writes one touches it far more often
+NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """is_new: no set with this content was there before."""
+
+    dataset: Dataset
+    is_new: bool
+
+
+class DatasetOperations:
+    """Every error is a DriftgateError. Threads may share one."""
+
+    def __init__(self, *, store: DatasetStore, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    @property
+    def max_bytes(self) -> int:
+        """Of the content of one set."""
+        return self._settings.max_dataset_bytes
+
+    def upload(self, chunks: Iterable[bytes], *, name: str | None = None) -> Dataset:
+        """The set with this content, JSONL in pieces of any size, each asked for when it is needed.
+
+        The same content is the same set, under the name that it got first. Whatever `chunks` raises
+        ends the upload, and nothing of it stays. Raises DATASET_INVALID naming the line that is wrong,
+        PAYLOAD_TOO_LARGE, and INVALID_ARGUMENT for a name that cannot be one.
+        """
+        return self.receive(chunks, name=name).dataset
+
+    def receive(self, chunks: Iterable[bytes], *, name: str | None = None) -> Upload:
+        """As `upload`, and whether the set is new."""
+        _check_name(name)
+        folder = self._settings.uploads_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        partial = folder / f"{secrets.token_hex(16)}{PARTIAL_SUFFIX}"
+        try:
+            return self._receive(chunks, name=name, partial=partial)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def list(self, *, limit: int = DEFAULT_PAGE_SIZE, page_token: str | None = None) -> DatasetPage:
+        """Newest first."""
+        if not 1 <= limit <= MAX_PAGE_SIZE:
+            raise DriftgateError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"page_size is {limit}, but must be from 1 to {MAX_PAGE_SIZE}.",
+                [Violation("page_size", str(limit), f"1 to {MAX_PAGE_SIZE}")],
+            )
+        return self._store.list_datasets(limit=limit, page_token=page_token)
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Raises RESOURCE_NOT_FOUND, also for a set that was deleted."""
+        return self._store.get(dataset_id)
+
+    def open_content(self, dataset_id: str) -> tuple[Dataset, BinaryIO]:
+        """The content byte for byte; it can be read to its end even if the set is deleted meanwhile.
+
+        Raises RESOURCE_NOT_FOUND.
+        """
+        dataset = self._store.get(dataset_id)
+        try:
+            return dataset, dataset_file(dataset.id, settings=self._settings).open("rb")
+        except FileNotFoundError as error:
+            raise DriftgateError(
+                ErrorCode.RESOURCE_NOT_FOUND,
+                f"The file of data set {dataset_id} is gone from the artifact store. Upload the set "
+                "again, which repairs it.",
+                [Violation("dataset_id", dataset_id, "a data set whose file is there")],
+            ) from error
+
+    def delete(self, dataset_id: str) -> None:
+        """Jobs that ended keep their results.
+
+        Raises RESOURCE_NOT_FOUND, and JOB_IN_USE where a job that has not ended names the set.
+        """
+        self._store.delete(dataset_id)
+        file = dataset_file(dataset_id, settings=self._settings)
+        self._store.remove_file(dataset_id, lambda: file.unlink(missing_ok=True))
+
+    def _receive(self, chunks: Iterable[bytes], *, name: str | None, partial: Path) -> Upload:
+        digest = hashlib.sha256()
+        with partial.open("xb") as file:
+            bounded = _bounded(chunks, max_bytes=self.max_bytes)
+            written = _passed_to(bounded, file.write, digest.update)
+            counts = count_problems(written, name=name or "upload", field="content")
+            size_bytes = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        dataset_id = dataset_id_of(digest.hexdigest())
+        dataset, is_new = self._store.add(
+            dataset_id,
+            name=name,
+            sha256=digest.hexdigest(),
+            num_problems=counts.num_problems,
+            num_answers=counts.num_answers,
+            size_bytes=size_bytes,
+            place_file=lambda: _place(partial, dataset_file(dataset_id, settings=self._settings)),
+        )
+        return Upload(dataset, is_new)
+
+
+def _bounded(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
+    num_bytes = 0
+    for chunk in chunks:
+        num_bytes += len(chunk)
+        if num_bytes > max_bytes:
+            raise too_large(max_bytes)
+        yield chunk
+
+
+def too_large(max_bytes: int) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.PAYLOAD_TOO_LARGE,
+        f"The problem set has more than {max_bytes:,} bytes. Upload it in parts, put it in a file "
+        "below the dataset root, or raise DRIFTGATE_MAX_DATASET_BYTES.",
+        [Violation("content", f"more than {max_bytes:,} bytes", f"at most {max_bytes:,} bytes")],
+    )
+
+
+def _passed_to(chunks: Iterable[bytes], *takers: Callable[[bytes], object]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for take in takers:
+            take(chunk)
+        yield chunk
+
+
+def _place(partial: Path, path: Path) -> None:
+    """Under its own name for good, also after a power cut."""
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Files of uploads whose process is gone."""
+    newest = time.time() - PARTIAL_LIFETIME_S
+    for path in folder.glob(f"*{PARTIAL_SUFFIX}"):
+        with suppress(FileNotFoundError):  # another upload removes them too
+            if path.stat().st_mtime < newest:
+                path.unlink()
+
+
+def _check_name(name: str | None) -> None:
+    if name is None:
+        return
+    try:
+        NAME.validate_python(name)
+    except ValidationError as error:
+        allowed = "1 to 200 characters, none of them a control character"
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"name: given {name[:100]!r}, allowed: {allowed}.",
+            [Violation("name", repr(name[:100]), allowed)],
+        ) from error

@@ -1,0 +1,85 @@
+"""Job specs as files: YAML or JSON, with single values set on the command line."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service.errors import DriftgateError, ErrorCode, Violation
+
+STANDARD_INPUT = "-"
+
+
+def read_spec(file: str, *, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The spec of a file, `-` for standard input, as plain data; the service checks what is in it.
+
+    overrides: `path=value`, such as `rollout.top_p=0.9` or `evaluation.benchmarks.0.name=held-out`; a value
+    is read as YAML. Raises INVALID_SPEC for what is no spec at all.
+    """
+    spec = _mapping(_parse(_text(file), source=file), source=file)
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        if not equals or not path:
+            raise _invalid("--set", override, "FIELD=VALUE, such as steps=5")
+        _set(spec, path, _parse(value, source=f"--set {path}"))
+    return spec
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == STANDARD_INPUT else Path(file).read_text("utf-8")
+    except OSError as error:
+        raise _invalid("file", file, f"a file that can be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise _invalid("file", file, f"UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def _parse(text: str, *, source: str) -> Any:
+    """JSON is YAML. Dates, which JSON lacks, become their text."""
+    try:
+        return json.loads(json.dumps(yaml.safe_load(text), default=str, allow_nan=False))
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise _invalid(source, reason, "YAML or JSON") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _invalid(source, str(error), "what JSON can say") from None
+
+
+def _mapping(data: Any, *, source: str) -> dict[str, Any]:
+    if isinstance(data, dict):
+        return data
+    raise _invalid(source, f"a {type(data).__name__}", "a job spec: fields with their values")
+
+
+def _set(spec: dict[str, Any], path: str, value: Any) -> None:
+    """Sets the value at a dotted path; objects on the way that are missing or null are made."""
+    here: Any = spec
+    *parents, last = path.split(".")
+    for part in parents:
+        if isinstance(here, dict) and here.get(part) is None:
+            here[part] = {}
+        here = here[_place(here, part, path)]
+    here[_place(here, last, path)] = value
+
+
+def _place(here: Any, part: str, path: str) -> str | int:
+    """`part` as a key of an object or a position in a list."""
+    if isinstance(here, dict):
+        return part
+    if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
+        return int(part)
+    allowed = (
+        f"0 to {len(here) - 1}" if isinstance(here, list) and here else "a field that has parts"
+    )
+    raise _invalid(f"--set {path}", part, allowed)
+
+
+def _invalid(field: str, given: str, allowed: str) -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.INVALID_SPEC,
+        f"{field}: given {given}, allowed: {allowed}.",
+        [Violation(field, given, allowed)],
+    )

@@ -1,0 +1,205 @@
+"""/v1/jobs/{id}/checkpoints: saved students listed, downloaded and exported."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from service.checkpoint_files import Part
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.checkpoint_manifest import CheckpointContent
+from service.jobs.export_spec import ExportRequest
+from service.jobs.results import Job, JobCheckpoints
+from service.rest.answers import REVALIDATE, job_response
+from service.rest.checkpoint_examples import CONTENT_EXAMPLE, EXPORT_EXAMPLES, LIST_EXAMPLE
+from service.rest.conditional import (
+    NOT_MODIFIED,
+    UNLESS_KNOWN,
+    IfNoneMatch,
+    is_known,
+    not_modified,
+)
+from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, JobId, problem
+
+RANGE_UNIT = "bytes="
+RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})")
+MAX_RANGES = 100
+
+NOT_HERE: dict[int | str, dict[str, Any]] = {
+    404: problem(
+        "No job has this id, it keeps no such checkpoint or file, or this host does not see the "
+        "artifact store."
+    )
+}
+CORRUPT: dict[int | str, dict[str, Any]] = {
+    500: problem("The files are not those that were saved.")
+}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": BINARY}},
+    206: {
+        "description": "The part that `Range` asks for.",
+        "content": {"application/octet-stream": BINARY, "multipart/byteranges": BINARY},
+    },
+    400: problem("A bad parameter."),
+    416: {"description": "`Range` lies beyond the end of the file. No body."},
+}
+
+
+def _answered(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+Step = Annotated[
+    str,
+    Path(
+        pattern=r"^([0-9]{1,7}|final|latest)$",
+        description="A saved step, `latest`, or `final`: what the job saved at its end.",
+        examples=["final"],
+    ),
+]
+
+router = APIRouter(
+    prefix="/v1/jobs/{job_id}/checkpoints",
+    tags=["checkpoints"],
+    responses={"default": problem("Any other error.")},
+)
+
+
+@router.get(
+    "",
+    summary="Saved students, newest first",
+    responses=_answered(LIST_EXAMPLE) | NOT_FOUND | NOT_MODIFIED,
+    dependencies=[UNLESS_KNOWN],
+)
+def list_checkpoints(job_id: JobId, operations: FromApp) -> JobCheckpoints:
+    """Each is a folder that transformers loads, with its tokenizer."""
+    return operations.checkpoints(job_id)
+
+
+@router.get(
+    "/{step}:archive",
+    response_class=StreamingResponse,
+    summary="Download a checkpoint as a tar file",
+    response_description="The archive; its size is known from the start.",
+    responses={200: {"content": {"application/x-tar": BINARY}}, 400: problem("A bad parameter.")}
+    | NOT_HERE
+    | CORRUPT,
+)
+def get_archive(
+    job_id: JobId,
+    step: Step,
+    operations: FromApp,
+    include: Annotated[
+        list[Part], Query(description="`optimizer`: also what only a resume needs.")
+    ] = [],  # noqa: B006
+) -> StreamingResponse:
+    """One folder with the model's files, and a manifest of their sizes and hashes as the last of them.
+
+    Where a file turns out not to be what was saved, the stream breaks off before its end.
+    """
+    archive = operations.checkpoint_files.archive(job_id, step, include=include)
+    headers = {
+        "Content-Length": str(archive.size_bytes),
+        "Content-Disposition": f'attachment; filename="{archive.file_name}"',
+        "Cache-Control": REVALIDATE,
+    }
+    return StreamingResponse(archive.chunks, headers=headers, media_type="application/x-tar")
+
+
+@router.post(
+    "/{step}:export",
+    status_code=201,
+    response_model=Job,
+    summary="Export a checkpoint",
+    response_description="The job that copies it, queued. `Location` is its address.",
+    responses=NOT_FOUND
+    | {
+        400: problem("The body is not of the schema."),
+        409: problem("The idempotency key came with another request before."),
+        422: problem("The destination is not allowed, or not free."),
+    },
+)
+def export_checkpoint(
+    *,
+    job_id: JobId,
+    step: Step,
+    body: Annotated[ExportRequest, Body(openapi_examples=EXPORT_EXAMPLES)],
+    operations: FromApp,
+    caller: FromCaller,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="The same key and request give the same job, however often sent."),
+    ] = None,
+) -> Response:
+    """A job of kind `export`, as `POST /v1/jobs` takes it too: a worker copies the model's files.
+
+    `latest` is what is newest when the worker begins.
+    """
+    spec = operations.checkpoint_files.export_spec(job_id, step, body)
+    job = operations.submit_job(spec, idempotency_key=idempotency_key, caller=caller)
+    return job_response(job, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.get(
+    "/{step}",
+    summary="Get a checkpoint and its files",
+    responses=_answered(CONTENT_EXAMPLE) | {400: problem("A bad parameter.")} | NOT_HERE | CORRUPT,
+)
+def get_checkpoint(job_id: JobId, step: Step, operations: FromApp) -> CheckpointContent:
+    """Sizes and hashes as its manifest has them; the files themselves are not read."""
+    return operations.checkpoint_files.content(job_id, step)
+
+
+def _readable_range(
+    value: Annotated[
+        str | None,
+        Header(alias="Range", max_length=1000, description="Such as `bytes=0-1023`."),
+    ] = None,
+) -> None:
+    """Raises INVALID_ARGUMENT for what the response could not read."""
+    parts = (value or "bytes=0-").removeprefix(RANGE_UNIT).split(",")
+    matches = [RANGE.fullmatch(part.strip()) for part in parts]
+    is_readable = value is None or (value.startswith(RANGE_UNIT) and len(parts) <= MAX_RANGES)
+    if not is_readable or not all(match and _is_forward(match) for match in matches):
+        allowed = f"bytes=FIRST-LAST, up to {MAX_RANGES} of them with commas"
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"Range: given {str(value)[:100]!r}, allowed: {allowed}.",
+            [Violation("range", str(value)[:100], allowed)],
+        )
+
+
+@router.get(
+    "/{step}/files/{name:path}",
+    response_class=FileResponse,
+    summary="Download one file of a checkpoint",
+    response_description="The file. Its ETag is its SHA-256.",
+    responses=FILE | NOT_MODIFIED | NOT_HERE | CORRUPT,
+    dependencies=[Depends(_readable_range)],
+)
+def get_file(
+    job_id: JobId,
+    step: Step,
+    name: Annotated[str, Path(max_length=1000, description="As the checkpoint lists it.")],
+    operations: FromApp,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """A download that was cut goes on with `Range`, and `If-Range` with the ETag."""
+    file = operations.checkpoint_files.open_file(job_id, step, name)
+    etag = f'"{file.sha256}"'
+    if is_known(if_none_match, etag):
+        return not_modified(etag)
+    return FileResponse(
+        file.path,
+        headers={"ETag": etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"},
+        media_type="application/octet-stream",
+        filename=file.path.name,
+        stat_result=file.status,
+    )
+
+
+def _is_forward(match: re.Match[str]) -> bool:
+    first, last, _ = match.groups()
+    return not first or not last or int(first) <= int(last)

@@ -1,0 +1,60 @@
+"""Requests and answers about jobs as the OpenAPI description shows them."""
+
+from fastapi.openapi.models import Example
+
+EXAMPLE_SPEC = {
+    "name": "arithmetic, top-K with the block gate",
+    "student": {"model": "builtin/arithmetic-student"},
+    "teacher": {"model": "builtin/arithmetic-teacher"},
+    "prompts": {"problems": {"source": "arithmetic", "num_problems": 2000}},
+    "objective": {"type": "teacher_topk", "k": 4},
+    "gate": {"granularity": "block", "block_size": 16},
+    "steps": 30,
+    "rollout": {
+        "prompts_per_step": 16,
+        "samples_per_prompt": 4,
+        "max_prompt_tokens": 64,
+        "max_response_tokens": 128,
+        "top_p": 1.0,
+    },
+    "optimizer": {"learning_rate": 0.0004},
+    "evaluation": {
+        "benchmarks": [
+            {"name": "arithmetic", "problems": {"source": "arithmetic", "num_problems": 200}}
+        ],
+        "max_response_tokens": 128,
+        "top_p": 1.0,
+    },
+    "drift_map_block_size": 16,
+    "seed": 7,
+}
+EXAMPLE_EVALUATION = {
+    "kind": "evaluation",
+    "model": {"model": "builtin/arithmetic-teacher"},
+    "max_prompt_tokens": 64,
+    "evaluation": EXAMPLE_SPEC["evaluation"],
+}
+EXAMPLES: dict[str, Example] = {
+    "arithmetic": {"summary": "Distil the built-in student", "value": EXAMPLE_SPEC},
+    "evaluation": {"summary": "Evaluate a model as it is", "value": EXAMPLE_EVALUATION},
+    "regrade": {
+        "summary": "Grade the samples of an ended job anew",
+        "value": {"kind": "regrade", "job_id": "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"},
+    },
+    "export": {
+        "summary": "Copy a job's newest checkpoint to a folder of the workers",
+        "value": {
+            "kind": "export",
+            "job_id": "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d",
+            "destination": {"type": "folder", "path": "students/first"},
+        },
+    },
+}
+
+PATCH_EXAMPLES: dict[str, Example] = {
+    "labels": {
+        "summary": "Set one label, remove another",
+        "value": {"labels": {"team": "maths", "draft": None}},
+    },
+    "priority": {"summary": "Take this one first", "value": {"priority": 10}},
+}

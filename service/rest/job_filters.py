@@ -1,0 +1,62 @@
+"""Query parameters that narrow a list of jobs."""
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import AwareDatetime
+
+from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.job_queries import JobFilter
+from service.jobs.spec import JobKind
+from service.jobs.spec_fields import MAX_LABELS
+from service.jobs.state import JobState
+
+MAX_LABEL_CHARACTERS = 300
+
+
+def job_filter(
+    *,
+    state: Annotated[list[JobState], Query(description="Keep these states; repeatable.")] = [],  # noqa: B006
+    kind: Annotated[list[JobKind], Query(description="Keep these kinds; repeatable.")] = [],  # noqa: B006
+    label: Annotated[
+        list[str],
+        Query(
+            max_length=MAX_LABELS,
+            description="`KEY=VALUE`; repeatable, and then all of them.",
+        ),
+    ] = [],  # noqa: B006
+    model: Annotated[
+        str | None,
+        Query(
+            max_length=512,
+            description="The student, the teacher or the evaluated model, as the spec names it.",
+        ),
+    ] = None,
+    created_from: Annotated[
+        AwareDatetime | None, Query(description="RFC 3339, with its zone; this moment or later.")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(description="RFC 3339, with its zone; before this moment.")
+    ] = None,
+) -> JobFilter:
+    """Every parameter that is given narrows the list."""
+    return JobFilter(
+        states=tuple(state),
+        kinds=tuple(kind),
+        labels=dict(map(_label, label)),
+        model=model,
+        created_from=created_from,
+        created_before=created_before,
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or len(text) > MAX_LABEL_CHARACTERS:
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"label: given {text[:100]!r}, allowed: KEY=VALUE of at most {MAX_LABEL_CHARACTERS} "
+            "characters.",
+            [Violation("label", repr(text[:100]), "KEY=VALUE")],
+        )
+    return key, value

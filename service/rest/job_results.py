@@ -1,0 +1,140 @@
+"""/v1/jobs/{id}/…: what a job measured; each endpoint translates one call of the operations."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from service.jobs.comparisons import SamplePlan
+from service.jobs.results import (
+    DriftMap,
+    JobMetrics,
+    JobResults,
+    SamplePage,
+    VerdictChanges,
+)
+from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_PAGE_SIZE
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.parameters import (
+    NOT_FOUND,
+    AfterUpdate,
+    FromApp,
+    JobId,
+    K,
+    PageToken,
+    Stage,
+    problem,
+)
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["results"], responses={"default": problem("Any other error.")}
+)
+
+
+@router.get(
+    "/{job_id}/metrics",
+    summary="Metrics of each update, in columns",
+    responses=NOT_FOUND | NOT_MODIFIED,
+    dependencies=[UNLESS_KNOWN],
+)
+def get_metrics(
+    job_id: JobId,
+    operations: FromApp,
+    names: Annotated[
+        list[str], Query(description="Metric names of the catalogue, repeatable; all if none.")
+    ] = [],  # noqa: B006
+    after_update: AfterUpdate = 0,
+) -> JobMetrics:
+    """What a resumed attempt computed anew replaces what the attempt before it had written."""
+    return operations.metrics(job_id, names=names, after_update=after_update)
+
+
+@router.get(
+    "/{job_id}/drift-map",
+    summary="Drift by response position and update",
+    responses=NOT_FOUND | NOT_MODIFIED,
+    dependencies=[UNLESS_KNOWN],
+)
+def get_drift_map(
+    job_id: JobId,
+    operations: FromApp,
+    after_update: AfterUpdate = 0,
+    max_rows: Annotated[
+        int, Query(ge=1, le=2000, description="Rows are thinned evenly to this many.")
+    ] = 400,
+) -> DriftMap:
+    return operations.drift_map(job_id, after_update=after_update, max_rows=max_rows)
+
+
+@router.get(
+    "/{job_id}/results",
+    summary="pass@k with 95 % intervals",
+    responses=NOT_FOUND | NOT_MODIFIED,
+    dependencies=[UNLESS_KNOWN],
+)
+def get_results(
+    job_id: JobId,
+    operations: FromApp,
+    include: Annotated[
+        list[Literal["problems"]], Query(description="`problems`: (n, c) of every problem.")
+    ] = [],  # noqa: B006
+) -> JobResults:
+    """The student before and after training, their paired difference, and the teacher if asked for."""
+    return operations.results(job_id, include_problems="problems" in include)
+
+
+@router.get("/{job_id}/samples", summary="The responses behind the results", responses=NOT_FOUND)
+def list_samples(
+    *,
+    job_id: JobId,
+    operations: FromApp,
+    stage: Stage = None,
+    benchmark: Annotated[str | None, Query(max_length=64)] = None,
+    problem_id: Annotated[str | None, Query(max_length=200)] = None,
+    verdict: Annotated[
+        Literal["right", "wrong", "no_answer", "grader_timeout"] | None, Query()
+    ] = None,
+    page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
+    page_token: PageToken = None,
+) -> SamplePage:
+    """How each was drawn, its text, what was extracted, its verdict and the layer that decided it."""
+    return operations.samples(
+        job_id,
+        limit=page_size,
+        page_token=page_token,
+        stage=stage,
+        benchmark=benchmark,
+        problem_id=problem_id,
+        verdict=verdict,
+    )
+
+
+@router.get(
+    "/{job_id}/verdict-changes",
+    summary="What a regrade judged otherwise",
+    responses=NOT_FOUND | {400: problem("The job is no regrade.")},
+)
+def get_verdict_changes(job_id: JobId, operations: FromApp) -> VerdictChanges:
+    """Of a job of kind `regrade`: the samples whose verdict is not that of the job that it graded."""
+    return operations.verdict_changes(job_id)
+
+
+@router.get(
+    "/{job_id}/sample-plan",
+    summary="Samples that resolve a difference, and their cost",
+    responses=NOT_FOUND | {400: problem("A bad parameter, or no evaluation to plan from.")},
+)
+def get_sample_plan(
+    *,
+    job_id: JobId,
+    operations: FromApp,
+    difference: Annotated[
+        float, Query(gt=0, lt=1, description="Of the mean pass@k between two jobs like this one.")
+    ],
+    power: Annotated[float, Query(ge=0.5, lt=1)] = DEFAULT_POWER,
+    k: K = DEFAULT_K,
+    stage: Stage = None,
+) -> SamplePlan:
+    """From the job's own samples: how hard the problems are, and how long the responses."""
+    return operations.plan_more_samples(
+        job_id, difference=difference, power=power, k=k, stage=stage
+    )

@@ -1,0 +1,103 @@
+"""/v1/metrics:query and the newest values of a job: metrics for those who draw or watch them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service.jobs.metric_queries import (
+    DEFAULT_MAX_POINTS,
+    LatestMetrics,
+    MetricQuery,
+    MetricSeriesSet,
+    MetricX,
+)
+from service.metric_queries import MAX_JOBS, MAX_KEYS, MAX_POINTS, MIN_POINTS
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.parameters import NOT_FOUND, FromApp, JobId, problem
+
+EXAMPLE_JOB_ID = "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"
+EXAMPLE_SERIES = {
+    "x": "step",
+    "series": [
+        {
+            "job_id": EXAMPLE_JOB_ID,
+            "key": "train/loss",
+            "num_points": 3,
+            "x": [1.0, 1.0, 2.0],
+            "value": [0.52, "NaN", 0.31],
+            "update": [1, 2, 3],
+            "attempt": [1, 1, 2],
+        }
+    ],
+}
+EXAMPLE_LATEST = {
+    "job_id": EXAMPLE_JOB_ID,
+    "metrics": {
+        "train/loss": {
+            "value": 0.31,
+            "update": 3,
+            "step": 2,
+            "attempt": 2,
+            "at": "2026-01-05T10:00:00Z",
+        }
+    },
+}
+End = Annotated[
+    float | None, Query(allow_inf_nan=False, description="Part of the range; no end if left out.")
+]
+
+router = APIRouter(
+    prefix="/v1", tags=["metrics"], responses={"default": problem("Any other error.")}
+)
+
+
+def _ok(example: object) -> dict[str, object]:
+    return {"content": {"application/json": {"example": example}}}
+
+
+@router.get(
+    "/metrics:query",
+    summary="Curves of several jobs and metrics, thinned",
+    responses=NOT_FOUND | {200: _ok(EXAMPLE_SERIES), 400: problem("A bad parameter.")},
+)
+def query_metrics(
+    *,
+    operations: FromApp,
+    job_id: Annotated[
+        list[str], Query(min_length=1, max_length=MAX_JOBS, description="Repeatable.")
+    ],
+    key: Annotated[
+        list[str],
+        Query(
+            min_length=1,
+            max_length=MAX_KEYS,
+            description="Metric names of the catalogue, repeatable.",
+            examples=["train/loss"],
+        ),
+    ],
+    x: Annotated[MetricX, Query(description="What the curves are drawn over.")] = MetricX.STEP,
+    max_points: Annotated[
+        int, Query(ge=MIN_POINTS, le=MAX_POINTS, description="Of each series.")
+    ] = DEFAULT_MAX_POINTS,
+    x_from: End = None,
+    x_to: End = None,
+) -> MetricSeriesSet:
+    """Each bucket of a longer series keeps its least and its largest value, so no peak is lost.
+
+    What a resumed attempt computed anew replaces what was there before. A value that is not finite is the
+    string `NaN`, `Infinity` or `-Infinity`.
+    """
+    return operations.query_metrics(
+        MetricQuery(tuple(job_id), tuple(key), x, max_points, x_from, x_to)
+    )
+
+
+@router.get(
+    "/jobs/{job_id}/metrics:latest",
+    summary="The newest value of every metric of a job",
+    responses=NOT_FOUND | NOT_MODIFIED | {200: _ok(EXAMPLE_LATEST)},
+    dependencies=[UNLESS_KNOWN],
+)
+def get_latest_metrics(job_id: JobId, operations: FromApp) -> LatestMetrics:
+    """With the update that each is of: some are recorded only on the first update of a step."""
+    return operations.latest_metrics(job_id)

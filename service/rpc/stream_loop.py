@@ -1,0 +1,167 @@
+"""One thread with an event loop for all open streams and long polls of a server: an open one costs no thread.
+
+gRPC's own threads hand a call over and are free again. Sending waits for the client's window, so it is done by a few
+threads apart from those that read the database, and a client that takes nothing for a while is let go.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, aclosing, suppress
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from service.rpc.statuses import ServerStopsError, status_of
+
+NUM_SENDERS = 8
+NUM_READERS = 4
+# Of a client that is connected and takes nothing.
+STALL_S = 60.0
+JOIN_TIMEOUT_S = 5.0
+
+Answers = AsyncGenerator[Message, None]
+# Sends one message, or ends the call where it is given None.
+Send = Callable[[Message | None], None]
+
+
+class StreamLoop:
+    """Its loop runs from `start` to `stop`; what comes before or after is ended at once."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._senders = ThreadPoolExecutor(NUM_SENDERS, thread_name_prefix="grpc-send")
+        self._loop.set_default_executor(
+            ThreadPoolExecutor(NUM_READERS, thread_name_prefix="grpc-read")
+        )
+        self._thread = threading.Thread(target=self._run, name="grpc-streams", daemon=True)
+        # The loop's.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+
+    @property
+    def num_open(self) -> int:
+        """Streams and long polls."""
+        return len(self._tasks)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every stream with UNAVAILABLE, so that clients come back to another server."""
+        if not self._thread.is_alive():
+            return
+        self._loop.call_soon_threadsafe(self._cancel_all)
+        self._thread.join(JOIN_TIMEOUT_S)
+        self._senders.shutdown(wait=False, cancel_futures=True)
+
+    def serve(
+        self,
+        answers: Answers,
+        context: grpc.ServicerContext,
+        send: Send,
+        *,
+        method: str,
+        place: AbstractContextManager[None],
+    ) -> None:
+        """Sends what is yielded, then ends the call. `place` is held while the call is open."""
+
+        def begin() -> None:
+            task = self._loop.create_task(
+                self._serve(answers, context, send, method=method, place=place)
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if self._is_stopping or not context.add_callback(lambda: self._cancel_soon(task)):
+                task.cancel()
+
+        try:
+            self._loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the loop is closed
+            end_call(context, send, status_of(ServerStopsError(), method=method))
+
+    def watch(self, transfer: "Transfer", context: grpc.ServicerContext) -> Callable[[], None]:
+        """Cancels a call whose transfer stands still. Returns what ends the watch."""
+        watching = asyncio.run_coroutine_threadsafe(
+            _cancel_if_stalled(transfer, context), self._loop
+        )
+        return watching.cancel
+
+    async def _serve(
+        self,
+        answers: Answers,
+        context: grpc.ServicerContext,
+        send: Send,
+        *,
+        method: str,
+        place: AbstractContextManager[None],
+    ) -> None:
+        status = None
+        try:
+            with place:
+                async with aclosing(answers):
+                    async for answer in answers:
+                        await self._send(answer, context, send)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                return  # the client is gone
+            status = status_of(ServerStopsError(), method=method)
+        except Exception as error:  # noqa: BLE001 the transport's last resort
+            status = status_of(error, method=method)
+        end_call(context, send, status)
+
+    async def _send(self, answer: Message, context: grpc.ServicerContext, send: Send) -> None:
+        sending = self._loop.run_in_executor(self._senders, send, answer)
+        sent, _ = await asyncio.wait([sending], timeout=STALL_S)
+        if not sent:
+            context.cancel()
+            raise asyncio.CancelledError
+        if not context.is_active():
+            raise asyncio.CancelledError
+
+    def _cancel_soon(self, task: asyncio.Task[None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and the task with it
+            self._loop.call_soon_threadsafe(task.cancel)
+
+    def _cancel_all(self) -> None:
+        self._is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+        self._loop.create_task(self._stop_when_all_ended()).add_done_callback(
+            lambda _: self._loop.stop()
+        )
+
+    async def _stop_when_all_ended(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+class Transfer:
+    """Counts the pieces of an upload or a download, to tell one that stands still."""
+
+    def __init__(self) -> None:
+        self.num_pieces = 0
+
+
+async def _cancel_if_stalled(transfer: Transfer, context: grpc.ServicerContext) -> None:
+    num_pieces_before = -1
+    while num_pieces_before != transfer.num_pieces:
+        num_pieces_before = transfer.num_pieces
+        await asyncio.sleep(STALL_S)
+    context.cancel()
+
+
+def end_call(context: grpc.ServicerContext, send: Send, status: Any = None) -> None:
+    """The end of a call whose handler gRPC does not wait for; without a status it went well."""
+    if status is not None:
+        context.set_trailing_metadata(status.trailing_metadata)
+        context.set_code(status.code)
+        context.set_details(status.details)
+    send(None)
