@@ -98,14 +98,14 @@ class CheckpointOperations:
 
     def export_spec(self, job_id: str, step: str, request: ExportRequest) -> ExportJobSpec:
         """The job that copies the checkpoint; its files may lie where only a worker sees them."""
-        number = None if step == NEWEST else self._checkpoint(job_id, step).step
+        checkpoint = self._checkpoint(job_id, step)
         return ExportJobSpec(
             kind=JobKind.EXPORT,
             name=request.name,
             labels=request.labels,
             priority=request.priority,
             job_id=job_id,
-            step=number,
+            step=None if step == NEWEST else checkpoint.step,
             destination=request.destination,
         )
 

@@ -5,10 +5,11 @@ httpx's own errors. Requests that may arrive twice are sent again while the serv
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from service.client_api_keys import ApiKeyCalls
+from service.client_catalogues import CatalogueCalls
 from service.client_checkpoints import CheckpointCalls
 from service.client_datasets import DatasetCalls
 from service.client_http import job_path, read
@@ -19,7 +20,6 @@ from service.client_webhooks import WebhookCalls
 from service.jobs.job_queries import JobOrder
 from service.jobs.patches import JobPatch
 from service.jobs.plans import Plan
-from service.jobs.presets import Preset
 from service.jobs.results import (
     Job,
     JobAttempts,
@@ -28,7 +28,6 @@ from service.jobs.results import (
     JobEvent,
     JobEventPage,
     JobPage,
-    MetricDescription,
 )
 from service.jobs.spec import AnyJobSpec, JobKind
 from service.jobs.state import JobState
@@ -47,6 +46,7 @@ class Client(
     DatasetCalls,
     WebhookCalls,
     ApiKeyCalls,
+    CatalogueCalls,
 ):
     """One service; threads may share a client. See `client_http.Connection` for its arguments."""
 
@@ -212,14 +212,6 @@ class Client(
 
     def attempts(self, job_id: str) -> JobAttempts:
         return self._get(job_path(job_id, "/attempts"), JobAttempts)
-
-    def metric_catalogue(self) -> Sequence[MetricDescription]:
-        """Every metric with its unit and meaning."""
-        return self._get_all("v1/metrics", MetricDescription)
-
-    def presets(self) -> Sequence[Preset]:
-        """The published settings as ready specs."""
-        return self._get_all("v1/presets", Preset)
 
     def _tell(self, job_id: str, verb: str) -> Job:
         return read(self._repeat(self._request("POST", job_path(job_id, verb))), Job)

@@ -6,8 +6,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from service.jobs.spec_fields import MAX_LABELS, Labels, Name, Priority, SecretRef, SpecPart
 
-# No part of a path begins with a dot, so none is `..` and none is hidden.
-_PART = r"[A-Za-z0-9_][A-Za-z0-9_.=+@\-]*"
+# No part of a path begins with a dot, so none is `..` and none is hidden; file systems take 255 bytes.
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.=+@\-]{0,179}"
 
 FolderPath = Annotated[
     str, StringConstraints(max_length=512, pattern=rf"^{_PART}(/{_PART}){{0,15}}$")

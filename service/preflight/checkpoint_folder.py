@@ -43,6 +43,8 @@ class CheckpointFolder:
             raise corrupt(name, f"it cannot be read ({error.strerror})") from error
         if not stat.S_ISREG(status.st_mode) or path.resolve() != path:
             raise corrupt(name, "it is no regular file")
+        if not os.access(path, os.R_OK):
+            raise corrupt(name, "this host may not read it")
         if status.st_size != entry.size_bytes:
             raise corrupt(name, f"it has {status.st_size:,} bytes in place of {entry.size_bytes:,}")
         return path
@@ -54,15 +56,18 @@ class CheckpointFolder:
         entry = self.manifest.files[name]
         digest, num_bytes = hashlib.sha256(), 0
         held_back = b""
-        with _open_file(self.file(name)) as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-                num_bytes += len(chunk)
-                if num_bytes > entry.size_bytes:
-                    break
-                if held_back:
-                    yield held_back
-                held_back = chunk
+        try:
+            with _open_file(self.file(name)) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    num_bytes += len(chunk)
+                    if num_bytes > entry.size_bytes:
+                        break
+                    if held_back:
+                        yield held_back
+                    held_back = chunk
+        except OSError as error:
+            raise corrupt(name, f"it cannot be read ({error.strerror})") from error
         if FileEntry(sha256=digest.hexdigest(), size_bytes=num_bytes) != entry:
             raise corrupt(name, "its bytes are not those that were saved")
         if held_back:
@@ -76,7 +81,8 @@ def open_checkpoint(checkpoint: Checkpoint, *, artifact_root: Path) -> Checkpoin
     """
     folder = Path(checkpoint.uri)
     path = folder.resolve()
-    if not path.is_relative_to(artifact_root) or path == artifact_root or not path.is_dir():
+    is_below = path.is_relative_to(artifact_root) and path != artifact_root
+    if not is_below or not os.path.isdir(path):  # noqa: PTH112 a folder that is closed is not seen
         raise _not_seen(checkpoint, artifact_root=artifact_root)
     text = _read_manifest(path / MANIFEST_FILE)
     if hashlib.sha256(text).hexdigest() != checkpoint.manifest_sha256:

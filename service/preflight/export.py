@@ -53,7 +53,15 @@ def check_destination(destination: ExportDestination, *, settings: Settings) -> 
         check_place(destination, settings=settings)
         return
     folder = export_folder(destination, settings=settings)
-    if folder.exists() and not is_empty_folder(folder):
+    try:
+        is_free = is_empty_folder(folder) or not folder.exists()
+    except OSError as error:
+        raise _refusal(
+            "destination.path",
+            given=f"{destination.path}, which cannot be looked at ({error.strerror})",
+            allowed="a folder that this host may read",
+        ) from error
+    if not is_free:
         raise _refusal(
             "destination.path",
             given=f"{destination.path}, which is there and not empty",

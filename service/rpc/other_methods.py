@@ -49,7 +49,8 @@ class _Reflection:
         self, requests: Iterator[Message], context: grpc.ServicerContext
     ) -> Iterator[Message]:
         _admit(self.admission, context, method=f"/{reflection.SERVICE_NAME}/ServerReflectionInfo")
-        yield from self.servicer.ServerReflectionInfo(requests, context)
+        answers: Iterator[Message] = self.servicer.ServerReflectionInfo(requests, context)  # type: ignore[func-returns-value, assignment]
+        yield from answers
 
 
 class UnknownMethods(GenericHandler):

@@ -1,7 +1,7 @@
 """Messages from clients to what the operations take; whatever the server does not know is refused by its path."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -24,6 +24,8 @@ from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
 EMPTY_IS_GIVEN = frozenset({"driftgate.v1.InlineSource.problems"})
 MAX_WAIT_S = 60
 
+Path = tuple[str, ...]
+Reader = Callable[[Any, Path, list[Violation]], object]
 Choice = TypeVar("Choice", bound=StrEnum)
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -52,7 +54,7 @@ def parse_body(
 
 def refuse_unknown_fields(message: Message) -> None:
     """Raises INVALID_ARGUMENT for a field of the request itself that this server does not know."""
-    violations = _unknown_fields(message, path=())
+    violations = _unknown_fields(message, ())
     if violations:
         raise _refusal(ErrorCode.INVALID_ARGUMENT, violations, what="The request")
 
@@ -61,14 +63,21 @@ def choices(
     enum_type: type[Choice], descriptor: EnumDescriptor, numbers: Iterable[int], *, field: str
 ) -> tuple[Choice, ...]:
     """Raises INVALID_ARGUMENT for a number that is none of the enum's values."""
-    chosen = []
-    for index, number in enumerate(numbers):
-        text = _enum_text(descriptor, number)
-        if text is None:
-            violation = Violation(f"{field}.{index}", str(number), _allowed(descriptor))
-            raise _refusal(ErrorCode.INVALID_ARGUMENT, [violation], what="The request")
-        chosen.append(enum_type(text))
-    return tuple(chosen)
+    return tuple(
+        choice(enum_type, descriptor, number, field=f"{field}.{index}")
+        for index, number in enumerate(numbers)
+    )
+
+
+def choice(
+    enum_type: type[Choice], descriptor: EnumDescriptor, number: int, *, field: str
+) -> Choice:
+    """Raises INVALID_ARGUMENT for a number that is none of the enum's values."""
+    text = _enum_text(descriptor, number)
+    if text is None:
+        violation = Violation(field, str(number), _allowed(descriptor))
+        raise _refusal(ErrorCode.INVALID_ARGUMENT, [violation], what="The request")
+    return enum_type(text)
 
 
 def choice_of_text(allowed: Iterable[str], text: str, *, field: str) -> str:
@@ -130,26 +139,28 @@ def wait_s_of(request: jobs_pb2.GetJobRequest | jobs_pb2.ListChangesRequest) -> 
 
 def _data(message: Message, *, code: ErrorCode, what: str) -> dict[str, object]:
     violations: list[Violation] = []
-    data = _object(message, path=(), violations=violations)
+    data = _object(message, (), violations)
     if violations:
         raise _refusal(code, violations, what=what)
     return data
 
 
-def _object(
-    message: Message, *, path: tuple[str, ...], violations: list[Violation]
-) -> dict[str, object]:
-    violations.extend(_unknown_fields(message, path=path))
+def _object(message: Message, path: Path, violations: list[Violation]) -> dict[str, object]:
+    unknown = _unknown_fields(message, path)
+    if unknown:
+        violations.extend(unknown)
     discriminator = union_discriminator(message.DESCRIPTOR)
     if discriminator is not None:
         chosen = message.WhichOneof(discriminator)
         if chosen is None:
             return {}
-        member = _object(getattr(message, chosen), path=path, violations=violations)
+        member = _object(getattr(message, chosen), path, violations)
         return {discriminator: chosen, **member}
     data: dict[str, object] = {}
     for field, value in message.ListFields():
-        data[field.name] = _value(value, field, path=(*path, field.name), violations=violations)
+        name = field.name
+        reader = _reader(field)
+        data[name] = value if reader is None else reader(value, (*path, name), violations)
     for name in _given_when_empty(message.DESCRIPTOR):
         data.setdefault(name, [])
     return data
@@ -160,8 +171,10 @@ def _given_when_empty(descriptor: Descriptor) -> tuple[str, ...]:
     return tuple(field.name for field in descriptor.fields if field.full_name in EMPTY_IS_GIVEN)
 
 
-def _unknown_fields(message: Message, *, path: tuple[str, ...]) -> list[Violation]:
+def _unknown_fields(message: Message, path: Path) -> list[Violation]:
     unknown_fields = UnknownFieldSet(message)
+    if not len(unknown_fields):
+        return []
     return [
         Violation(
             ".".join(path),
@@ -172,52 +185,42 @@ def _unknown_fields(message: Message, *, path: tuple[str, ...]) -> list[Violatio
     ]
 
 
-def _value(
-    value: Any, field: FieldDescriptor, *, path: tuple[str, ...], violations: list[Violation]
-) -> object:
-    if field.is_repeated:
-        return _elements(value, field, path=path, violations=violations)
-    if isinstance(value, spec_pb2.Bound):
-        return value.value if value.HasField("value") else None
-    if isinstance(value, spec_pb2.Strength):
-        return _strength(value)
-    if isinstance(value, Timestamp):
-        return _time(value, path=path, violations=violations)
-    if field.message_type is not None:
-        return _object(value, path=path, violations=violations)
-    if field.enum_type is not None:
-        return _enum(value, field.enum_type, path=path, violations=violations)
-    return value
-
-
-def _elements(
-    value: Any, field: FieldDescriptor, *, path: tuple[str, ...], violations: list[Violation]
-) -> object:
-    if field.enum_type is not None:
-        return [
-            _enum(number, field.enum_type, path=(*path, str(index)), violations=violations)
-            for index, number in enumerate(value)
-        ]
-    if field.message_type is None:
-        return list(value)
-    if field.message_type.GetOptions().map_entry:
-        return dict(value)
-    return [
-        _object(element, path=(*path, str(index)), violations=violations)
-        for index, element in enumerate(value)
+@cache
+def _reader(field: FieldDescriptor) -> Reader | None:
+    """What makes the contract's value of the field's; None where they are the same."""
+    if not field.is_repeated:
+        return _element_reader(field)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return lambda value, _path, _violations: dict(value)
+    reader = _element_reader(field)
+    if reader is None:
+        return lambda values, _path, _violations: list(values)
+    return lambda values, path, violations: [
+        reader(value, (*path, str(index)), violations) for index, value in enumerate(values)
     ]
 
 
-def _strength(strength: spec_pb2.Strength) -> object:
+def _element_reader(field: FieldDescriptor) -> Reader | None:
+    enum = field.enum_type
+    if enum is not None:
+        return lambda value, path, violations: _enum(value, enum, path, violations)
+    if field.message_type is None:
+        return None
+    return SPECIAL_READERS.get(field.message_type.full_name, _object)
+
+
+def _bound(bound: spec_pb2.Bound, _path: Path, _violations: list[Violation]) -> float | None:
+    return bound.value if bound.HasField("value") else None
+
+
+def _strength(strength: spec_pb2.Strength, _path: Path, _violations: list[Violation]) -> object:
     chosen = strength.WhichOneof("strength")
     if chosen == "constant":
         return strength.constant
     return {} if chosen is None else {"adaptive": strength.adaptive}
 
 
-def _time(
-    value: Timestamp, *, path: tuple[str, ...], violations: list[Violation]
-) -> datetime | None:
+def _time(value: Timestamp, path: Path, violations: list[Violation]) -> datetime | None:
     try:
         return value.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -225,13 +228,18 @@ def _time(
         return None
 
 
-def _enum(
-    number: int, enum: EnumDescriptor, *, path: tuple[str, ...], violations: list[Violation]
-) -> str | None:
+def _enum(number: int, enum: EnumDescriptor, path: Path, violations: list[Violation]) -> str | None:
     text = _enum_text(enum, number)
     if text is None:
         violations.append(Violation(".".join(path), str(number), _allowed(enum)))
     return text
+
+
+SPECIAL_READERS: dict[str, Reader] = {
+    "driftgate.v1.Bound": _bound,
+    "driftgate.v1.Strength": _strength,
+    "google.protobuf.Timestamp": _time,
+}
 
 
 def _enum_text(enum: EnumDescriptor, number: int) -> str | None:

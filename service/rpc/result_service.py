@@ -6,7 +6,7 @@ from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_
 from service.rpc.convert import view_message
 from service.rpc.generated.driftgate.v1 import comparisons_pb2, evaluations_pb2, metrics_pb2
 from service.rpc.generated.driftgate.v1 import results_pb2 as pb
-from service.rpc.requests import choice_of_text, choices, finite, require, text_of
+from service.rpc.requests import choice, choice_of_text, finite, require, text_of
 
 DEFAULT_MAX_ROWS = 400
 MAX_ROWS = 2000
@@ -34,7 +34,7 @@ class ResultService:
             MetricQuery(
                 job_ids=tuple(request.job_ids),
                 keys=tuple(request.keys),
-                x=choices(MetricX, metrics_pb2.MetricX.DESCRIPTOR, [x], field="x")[0],
+                x=choice(MetricX, metrics_pb2.MetricX.DESCRIPTOR, x, field="x"),
                 max_points=request.max_points or DEFAULT_MAX_POINTS,
                 x_from=finite(request, "x_from"),
                 x_to=finite(request, "x_to"),

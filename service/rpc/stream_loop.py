@@ -82,7 +82,7 @@ class StreamLoop:
         except RuntimeError:  # the loop is closed
             end_call(context, send, status_of(ServerStopsError(), method=method))
 
-    def watch(self, transfer: "Transfer", context: grpc.ServicerContext) -> Callable[[], None]:
+    def watch(self, transfer: "Transfer", context: grpc.ServicerContext) -> Callable[[], object]:
         """Cancels a call whose transfer stands still. Returns what ends the watch."""
         watching = asyncio.run_coroutine_threadsafe(
             _cancel_if_stalled(transfer, context), self._loop
@@ -116,7 +116,7 @@ class StreamLoop:
         sending = self._loop.run_in_executor(self._senders, send, answer)
         sent, _ = await asyncio.wait([sending], timeout=STALL_S)
         if not sent:
-            context.cancel()
+            context.cancel()  # type: ignore[no-untyped-call]
             raise asyncio.CancelledError
         if not context.is_active():
             raise asyncio.CancelledError
@@ -155,7 +155,7 @@ async def _cancel_if_stalled(transfer: Transfer, context: grpc.ServicerContext) 
     while num_pieces_before != transfer.num_pieces:
         num_pieces_before = transfer.num_pieces
         await asyncio.sleep(STALL_S)
-    context.cancel()
+    context.cancel()  # type: ignore[no-untyped-call]
 
 
 def end_call(context: grpc.ServicerContext, send: Send, status: Any = None) -> None:

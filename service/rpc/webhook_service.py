@@ -12,7 +12,7 @@ from service.jobs.webhooks import (
 from service.operations import Operations
 from service.rpc.convert import view_message
 from service.rpc.generated.driftgate.v1 import webhooks_pb2 as pb
-from service.rpc.requests import choice_of_text, choices, parse_body, require, text_of
+from service.rpc.requests import choice, choice_of_text, parse_body, require, text_of
 from service.webhooks import DEFAULT_PAGE_SIZE
 
 
@@ -104,7 +104,7 @@ def _state(request: pb.ListWebhookDeliveriesRequest) -> DeliveryState | None:
     if not request.state:
         return None
     enum = pb.DeliveryState.DESCRIPTOR
-    return choices(DeliveryState, enum, [request.state], field="state")[0]
+    return choice(DeliveryState, enum, request.state, field="state")
 
 
 def _event_type(

@@ -247,3 +247,6 @@ def test_an_export_of_a_step_names_it_and_one_of_the_latest_leaves_it_open(opera
     assert spec.destination == request.destination
     refusal = refusal_of(lambda: operations.export_spec(saved.job.id, "3", request))
     assert refusal.code is ErrorCode.RESOURCE_NOT_FOUND
+    for step in ("2", "latest"):
+        refusal = refusal_of(lambda step=step: operations.export_spec("no\0id", step, request))
+        assert refusal.code is ErrorCode.JOB_NOT_FOUND

@@ -41,10 +41,8 @@ ESCAPE = "\x1b["
 
 
 @pytest.fixture
-def service(settings_factory, sqlite_url, unused_port):
-    settings = settings_factory(database_url=sqlite_url, change_poll_s=0.02)
-    with running_service(settings, unused_port) as service:
-        yield service
+def service(rest_service):
+    return rest_service
 
 
 @pytest.fixture

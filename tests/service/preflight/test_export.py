@@ -124,6 +124,14 @@ def test_by_default_no_endpoint_is_allowed_and_every_known_store_is(settings):
     assert "DRIFTGATE_EXPORT_ENDPOINTS" in refused.allowed
 
 
+@pytest.mark.parametrize(
+    "path", ["", "/srv", "a/../b", "a//b", "a/", ".hidden", "a/.b", "a\\b", "a b", "a" * 181, "a\n"]
+)
+def test_other_paths_are_no_folder(path):
+    spec = {"kind": "export", "job_id": "a", "destination": FOLDER | {"path": path}}
+    assert violation_of(lambda: parse_spec(spec)).field == "destination.path"
+
+
 def test_an_address_is_read_in_its_parts():
     azure = destination(STORE | {"url": "abfs://box@account.dfs.core.windows.net/a/b/"})
     assert (azure.scheme, azure.bucket, azure.account, azure.prefix) == (

@@ -23,8 +23,13 @@ def endless():
     return chunks(), closed
 
 
-async def never(*_message):
+async def never():
     await asyncio.Event().wait()
+
+
+async def take_the_head_only(message):
+    while message["type"] != "http.response.start":
+        await asyncio.sleep(60)
 
 
 def test_a_client_that_reads_nothing_is_given_up(endless, monkeypatch):
@@ -33,7 +38,7 @@ def test_a_client_that_reads_nothing_is_given_up(endless, monkeypatch):
 
     async def answer():
         async with asyncio.timeout(5):
-            await EventStreamResponse(chunks)(SCOPE, never, never)
+            await EventStreamResponse(chunks)(SCOPE, never, take_the_head_only)
 
     asyncio.run(answer())
     assert closed == [True]
@@ -48,7 +53,7 @@ def test_what_a_stream_reads_from_is_closed_when_the_client_goes(endless):
 
     async def answer():
         async with asyncio.timeout(5):
-            await EventStreamResponse(chunks)(SCOPE, gone, never)
+            await EventStreamResponse(chunks)(SCOPE, gone, take_the_head_only)
 
     asyncio.run(answer())
     assert closed == [True]
@@ -58,7 +63,9 @@ def test_what_a_stream_reads_from_is_closed_when_the_server_cancels_it(endless):
     chunks, closed = endless
 
     async def answer():
-        answering = asyncio.create_task(EventStreamResponse(chunks)(SCOPE, never, never))
+        answering = asyncio.create_task(
+            EventStreamResponse(chunks)(SCOPE, never, take_the_head_only)
+        )
         await asyncio.sleep(0.05)
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
