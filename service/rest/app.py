@@ -29,6 +29,7 @@ from service.rest.access import SECURITY_SCHEMES, Access
 from service.rest.body_limit import BodyLimit
 from service.rest.conditional import install_not_modified
 from service.rest.problems import ProblemDetails, install_error_handlers
+from service.rest.unchanged import UnchangedJobs
 from service.settings import Settings
 
 DASHBOARD_FOLDER = Path(dashboard.__file__ or "").parent
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED
     )
+    app.add_middleware(UnchangedJobs, operations=operations)
     app.add_middleware(
         Access,
         authenticator=operations.authenticator,

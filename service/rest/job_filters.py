@@ -14,7 +14,7 @@ from service.jobs.state import JobState
 MAX_LABEL_CHARACTERS = 300
 
 
-def job_filter(
+async def job_filter(
     *,
     state: Annotated[list[JobState], Query(description="Keep these states; repeatable.")] = [],  # noqa: B006
     kind: Annotated[list[JobKind], Query(description="Keep these kinds; repeatable.")] = [],  # noqa: B006
