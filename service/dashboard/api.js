@@ -73,6 +73,8 @@ const ofJob = (id, part = "") => `v1/jobs/${encodeURIComponent(id)}${part}`;
 export const listJobs = (query, signal) => call("v1/jobs", { query, signal });
 export const getJob = (id, signal) => call(ofJob(id), { signal });
 export const cancelJob = (id, signal) => call(ofJob(id, ":cancel"), { method: "POST", signal });
+export const pauseJob = (id, signal) => call(ofJob(id, ":pause"), { method: "POST", signal });
+export const resumeJob = (id, signal) => call(ofJob(id, ":resume"), { method: "POST", signal });
 export const getEvents = (id, after, signal) =>
   call(ofJob(id, "/events"), { query: { after, limit: 500 }, signal });
 export const getMetrics = async (id, names, afterUpdate, signal) => {

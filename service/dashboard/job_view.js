@@ -1,14 +1,15 @@
 // One job: its state, what it measured, and what happened to it.
 
-import { ApiError, cancelJob, secondsSince } from "./api.js";
+import { ApiError, secondsSince } from "./api.js";
 import { driftMap } from "./drift_map.js";
 import { fill, h, section } from "./elements.js";
+import { jobActions } from "./job_actions.js";
 import { checkpointList, eventList, facts, failureBox, figures, warningsBox } from "./job_parts.js";
 import { JobData } from "./job_data.js";
 import { progressBar, stateLabel } from "./jobs_view.js";
 import { resultsView } from "./results_view.js";
 import { trainingCharts } from "./training_charts.js";
-import { duration, integer, isCancellable, isMoving, trains } from "./words.js";
+import { duration, integer, isMoving, trains } from "./words.js";
 
 const MOVING_MS = 2000;
 const RESTING_MS = 10_000;
@@ -73,7 +74,7 @@ export function jobView(id) {
         ? h("span", { class: "figures" }, `${integer(job.progress.evaluated_samples)} / ${integer(job.progress.samples_to_evaluate)} samples graded`) : null,
     ]);
     for (const part of [...ofTraining, checkpoints]) part.hidden = !trains(job.spec);
-    fill(parts.actions, isCancellable(job.state), (can) => (can ? cancelButton(id, view) : []));
+    fill(parts.actions, job.state, (state) => jobActions(id, state, view));
     fill(parts.failure, job.failure, () => failureBox(job.failure));
     fill(parts.warnings, job.warnings, () => warningsBox(job.warnings));
     fill(parts.facts, job.spec, () => facts(job.spec));
@@ -102,25 +103,4 @@ function timing(job) {
   if (job.started_at === null) return `waiting for ${duration(secondsSince(job.created_at))}`;
   const end = job.finished_at ? secondsSince(job.finished_at) : 0;
   return `${job.finished_at ? "took" : "for"} ${duration(secondsSince(job.started_at) - end)}`;
-}
-
-function cancelButton(id, view) {
-  const answer = h("p", { class: "note", role: "alert" });
-  const dialog = h("dialog", { "aria-labelledby": "cancel-title" },
-    h("h2", { id: "cancel-title" }, "Cancel this job?"),
-    h("p", {}, "Training stops and cannot be taken up again. Metrics and saved checkpoints stay."),
-    h("div", { class: "actions" },
-      h("button", { class: "quiet", onclick: () => dialog.close() }, "Keep it running"),
-      h("button", { class: "danger", onclick: confirm }, "Cancel the job")));
-  async function confirm() {
-    dialog.close();
-    try {
-      await cancelJob(id, new AbortController().signal);
-      answer.textContent = "";
-    } catch (error) {
-      answer.textContent = error.message;
-    }
-    view.onchange();
-  }
-  return [h("button", { class: "danger", onclick: () => dialog.showModal() }, "Cancel job…"), answer, dialog];
 }

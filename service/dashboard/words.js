@@ -2,9 +2,13 @@
 
 const TERMINAL = new Set(["succeeded", "failed", "cancelled"]);
 const CANCELLABLE = new Set(["queued", "starting", "running", "pausing", "paused"]);
+const PAUSABLE = new Set(["queued", "starting", "running"]);
+const RESUMABLE = new Set(["pausing", "paused"]);
 
 export const isTerminal = (state) => TERMINAL.has(state);
 export const isCancellable = (state) => CANCELLABLE.has(state);
+export const isPausable = (state) => PAUSABLE.has(state);
+export const isResumable = (state) => RESUMABLE.has(state);
 /** Whether the job may change without anyone asking. */
 export const isMoving = (state) => !TERMINAL.has(state) && state !== "paused";
 

@@ -280,6 +280,19 @@ def test_a_job_is_cancelled_after_a_question(site, open_page):
     assert site.jobs.get(lease.job_id).state == JobState.CANCELLING
 
 
+def test_a_job_is_paused_and_resumed(site, open_page):
+    lease = site.claimed_job()
+    tab = open_page(f"#/jobs/{lease.job_id}")
+
+    tab.page.get_by_role("button", name="Pause").click()
+    expect(tab.page.locator(".state-line")).to_contain_text("pausing")
+    tab.page.get_by_role("button", name="Resume").click()
+    expect(tab.page.locator(".state-line")).to_contain_text("running")
+
+    assert site.jobs.get(lease.job_id).state == JobState.RUNNING
+    expect(tab.page.get_by_role("button", name="Pause")).to_be_visible()
+
+
 def test_without_the_api_the_page_keeps_its_data_and_says_since_when(site, open_page):
     site.claimed_job(name="kept")
     tab = open_page()
