@@ -19,7 +19,7 @@ BENCHMARK := $(BENCHMARK_VENV)/.benchmark
 # For instance `make bench-trainer BENCH_OPTIONS="--only head --repeats 3"`.
 BENCH_OPTIONS ?=
 
-.PHONY: help demo up test lint builtin-models bench-trainer protos protos-release lock clean
+.PHONY: help demo up test lint builtin-models bench-trainer bench-latency protos protos-release lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -47,6 +47,9 @@ builtin-models: $(RUNTIME) ## Train the built-in student and teacher from nothin
 
 bench-trainer: $(BENCHMARK) ## Measure the trainer against full logits, generate, TRL and Liger (half an hour)
 	$(BENCHMARK_VENV)/bin/python -m benchmarks.trainer $(BENCH_OPTIONS)
+
+bench-latency: $(RUNTIME) ## Measure POST to first update, with nothing loaded and warm (two minutes)
+	$(BIN)/python -m benchmarks.latency
 
 protos: $(DEVELOPMENT) ## Generate service/rpc/generated from proto/
 	$(BIN)/python -m service.rpc.generate

@@ -1,8 +1,8 @@
 """CheckpointService: saved students, their bytes, and copies of them elsewhere."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from service.checkpoint_files import OpenedFile
 from service.jobs.access import Caller
 from service.jobs.export_spec import ExportRequest
 from service.operations import Operations
@@ -53,7 +53,7 @@ class CheckpointService:
         file = self._operations.checkpoint_files.open_file(
             request.job_id, request.step, request.file
         )
-        size_bytes = file.status.st_size
+        size_bytes = file.size_bytes
         require(
             0 <= request.offset <= size_bytes,
             field="offset",
@@ -61,9 +61,9 @@ class CheckpointService:
             allowed=f"0 to {size_bytes}, the size of the file",
         )
         yield pb.DownloadCheckpointResponse(
-            file_name=file.path.name, size_bytes=size_bytes, sha256=file.sha256
+            file_name=file.file_name, size_bytes=size_bytes, sha256=file.sha256
         )
-        for piece in _pieces_of_file(file.path, offset=request.offset):
+        for piece in _pieces_of_file(file, offset=request.offset):
             yield pb.DownloadCheckpointResponse(chunk=piece)
 
     def _archive(
@@ -84,8 +84,8 @@ class CheckpointService:
             yield pb.DownloadCheckpointResponse(chunk=piece)
 
 
-def _pieces_of_file(path: Path, *, offset: int) -> Iterator[bytes]:
-    with path.open("rb") as content:
+def _pieces_of_file(file: OpenedFile, *, offset: int) -> Iterator[bytes]:
+    with file.open() as content:
         content.seek(offset)
         while piece := content.read(PIECE_BYTES):
             yield piece

@@ -2,13 +2,13 @@
 
 A method takes a message and the caller. Its kind follows from what it is:
 
-- a unary method answers with a message; a long poll (LONG_POLLS) may answer with a coroutine instead;
+- a unary method returns its answer; a long poll (LONG_POLLS) may return an asynchronous generator of it instead;
 - a stream that is followed is an asynchronous generator, and runs on the stream loop;
 - a download is a generator, an upload takes an iterator of messages: they have threads of their own, so that
   long transfers never keep other calls waiting.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from service.request_limits import RequestLimits
 from service.rpc.admission import Admission, scope_of
 from service.rpc.requests import refuse_unknown_fields
 from service.rpc.statuses import status_of
-from service.rpc.stream_loop import Answers, Send, StreamLoop, Transfer, end_call
+from service.rpc.stream_loop import Send, StreamLoop, Transfer, end_call
 
 # Unary for clients. Here their threads are free while they wait, which costs each call another 0.1 ms.
 LONG_POLLS = frozenset({"driftgate.v1.JobService.GetJob", "driftgate.v1.JobService.ListChanges"})
@@ -160,7 +160,7 @@ class _LongPoll:
             end_call(context, send)
             return
         self.call.handlers.streams.serve(
-            _one(answer), context, send, method=self.call.path, place=nullcontext()
+            answer, context, send, method=self.call.path, place=nullcontext()
         )
 
 
@@ -213,10 +213,6 @@ class _Upload:
         for data in requests:
             transfer.num_pieces += 1
             yield self.call.request(data)
-
-
-async def _one(answer: Coroutine[Any, Any, Message]) -> Answers:
-    yield await answer
 
 
 def _too_large(max_bytes: int) -> DriftgateError:

@@ -1,7 +1,6 @@
 """JobService: each call is translated, handed to the operations, and translated back."""
 
-from collections.abc import AsyncGenerator, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from service.jobs.access import Caller
 from service.jobs.job_queries import JobFilter, JobOrder
@@ -11,7 +10,13 @@ from service.operations import DEFAULT_NUM_EVENTS, DEFAULT_PAGE_SIZE, Operations
 from service.rpc.convert import job_message, plan_message, view_message
 from service.rpc.generated.driftgate.v1 import jobs_pb2 as pb
 from service.rpc.generated.driftgate.v1 import spec_pb2
-from service.rpc.job_streams import changes_when_there, follow_events, follow_job, job_when_changed
+from service.rpc.job_streams import (
+    changes_when_there,
+    follow_changes,
+    follow_events,
+    follow_job,
+    job_when_changed,
+)
 from service.rpc.requests import (
     choice_of_text,
     choices,
@@ -41,7 +46,7 @@ class JobService:
 
     def GetJob(
         self, request: pb.GetJobRequest, _caller: Caller
-    ) -> pb.GetJobResponse | Coroutine[Any, Any, pb.GetJobResponse]:
+    ) -> pb.GetJobResponse | AsyncGenerator[pb.GetJobResponse, None]:
         wait_s = wait_s_of(request)
         if wait_s:
             return job_when_changed(self._operations, request, wait_s=wait_s)
@@ -100,7 +105,7 @@ class JobService:
 
     def ListChanges(
         self, request: pb.ListChangesRequest, _caller: Caller
-    ) -> pb.ListChangesResponse | Coroutine[Any, Any, pb.ListChangesResponse]:
+    ) -> pb.ListChangesResponse | AsyncGenerator[pb.ListChangesResponse, None]:
         wait_s = wait_s_of(request)
         if wait_s and request.after:
             return changes_when_there(self._operations, request, wait_s=wait_s)
@@ -137,3 +142,9 @@ class JobService:
             self._operations, request.job_id, after_seq=request.after_seq
         ):
             yield pb.StreamEventsResponse(event=view_message(pb.JobEvent, event))
+
+    async def StreamChanges(
+        self, request: pb.StreamChangesRequest, _caller: Caller
+    ) -> AsyncGenerator[pb.StreamChangesResponse, None]:
+        async for answer in follow_changes(self._operations, after=request.after or None):
+            yield answer

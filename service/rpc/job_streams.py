@@ -17,8 +17,10 @@ WATCH_S = 3600.0
 
 async def job_when_changed(
     operations: Operations, request: pb.GetJobRequest, *, wait_s: float
-) -> pb.GetJobResponse:
-    """The job once it is of another version, or, where none is named, once it has ended; at last as it is."""
+) -> AsyncGenerator[pb.GetJobResponse, None]:
+    """One answer: the job once it is of another version, or, where none is named, once it has ended; at last as
+    it is.
+    """
     if request.HasField("if_version_not"):
         version = await to_thread(operations.job_version, request.job_id)
         if version == request.if_version_not:
@@ -27,20 +29,20 @@ async def job_when_changed(
             )
     else:
         await operations.tailer.wait_for_end(request.job_id, timeout_s=wait_s)
-    return pb.GetJobResponse(job=job_message(await to_thread(operations.get_job, request.job_id)))
+    yield pb.GetJobResponse(job=job_message(await to_thread(operations.get_job, request.job_id)))
 
 
 async def changes_when_there(
     operations: Operations, request: pb.ListChangesRequest, *, wait_s: float
-) -> pb.ListChangesResponse:
-    """What follows the token, once there is something; at last nothing."""
+) -> AsyncGenerator[pb.ListChangesResponse, None]:
+    """One answer: what follows the token, once there is something; at last nothing."""
     limit = request.page_size or DEFAULT_PAGE_SIZE
     changes = await to_thread(operations.list_changes, after=request.after, limit=limit)
     if not changes.changes and await operations.tailer.wait_for_change(
         request.after, timeout_s=wait_s
     ):
         changes = await to_thread(operations.list_changes, after=request.after, limit=limit)
-    return view_message(pb.ListChangesResponse, changes)
+    yield view_message(pb.ListChangesResponse, changes)
 
 
 async def follow_job(
@@ -82,3 +84,18 @@ async def follow_events(
             await to_thread(operations.get_job, job_id)
         case StreamEnd.SERVER_STOPS:
             raise ServerStopsError
+
+
+async def follow_changes(
+    operations: Operations, *, after: str | None
+) -> AsyncGenerator[pb.StreamChangesResponse, None]:
+    """The token from which the stream goes on, then every change. Raises INVALID_ARGUMENT for a foreign token."""
+    now = await to_thread(operations.list_changes, after=after, limit=1)
+    token = after or now.next_after
+    yield pb.StreamChangesResponse(after=token)
+    async with operations.tailer.subscribe_to_changes(token) as subscription:
+        async for changes in subscription:
+            for each in changes:
+                change = view_message(pb.JobChange, each.change)
+                yield pb.StreamChangesResponse(change=change, after=each.token)
+    raise ServerStopsError

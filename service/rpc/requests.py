@@ -15,7 +15,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from pydantic import BaseModel
 
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.jobs.parsing import parse_request
+from service.jobs.parsing import MAX_VIOLATIONS, parse_request
 from service.jobs.state import JobState
 from service.rpc.convert import enum_prefix, union_discriminator
 from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
@@ -181,7 +181,7 @@ def _unknown_fields(message: Message, path: Path) -> list[Violation]:
             f"field number {unknown_fields[index].field_number}",
             f"the fields of {message.DESCRIPTOR.full_name} in this server's version",
         )
-        for index in range(len(unknown_fields))
+        for index in range(min(len(unknown_fields), MAX_VIOLATIONS))
     ]
 
 

@@ -32,5 +32,8 @@ def services(operations: Operations) -> list[tuple[ServiceDescriptor, object]]:
         (datasets_pb2.DESCRIPTOR.services_by_name["DatasetService"], DatasetService(operations)),
         (api_keys_pb2.DESCRIPTOR.services_by_name["ApiKeyService"], ApiKeyService(operations)),
         (webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"], WebhookService(operations)),
-        (catalogue_pb2.DESCRIPTOR.services_by_name["CatalogueService"], CatalogueService()),
+        (
+            catalogue_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
+            CatalogueService(operations),
+        ),
     ]

@@ -9,16 +9,17 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, suppress
-from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from service.rpc.statuses import ServerStopsError, status_of
 
-NUM_SENDERS = 8
+NUM_SENDERS = 32
 NUM_READERS = 4
-# Of a client that is connected and takes nothing.
+# Of a client that is connected and takes nothing: of a stream, where it holds one of the senders, and of a transfer,
+# which has a thread of its own.
+SEND_STALL_S = 10.0
 STALL_S = 60.0
 JOIN_TIMEOUT_S = 5.0
 
@@ -41,17 +42,13 @@ class StreamLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
-    @property
-    def num_open(self) -> int:
-        """Streams and long polls."""
-        return len(self._tasks)
-
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         """End every stream with UNAVAILABLE, so that clients come back to another server."""
         if not self._thread.is_alive():
+            self._loop.close()
             return
         self._loop.call_soon_threadsafe(self._cancel_all)
         self._thread.join(JOIN_TIMEOUT_S)
@@ -69,12 +66,15 @@ class StreamLoop:
         """Sends what is yielded, then ends the call. `place` is held while the call is open."""
 
         def begin() -> None:
+            if self._is_stopping:
+                end_call(context, send, status_of(ServerStopsError(), method=method))
+                return
             task = self._loop.create_task(
                 self._serve(answers, context, send, method=method, place=place)
             )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            if self._is_stopping or not context.add_callback(lambda: self._cancel_soon(task)):
+            if not context.add_callback(lambda: self._cancel_soon(task)):
                 task.cancel()
 
         try:
@@ -84,10 +84,12 @@ class StreamLoop:
 
     def watch(self, transfer: "Transfer", context: grpc.ServicerContext) -> Callable[[], object]:
         """Cancels a call whose transfer stands still. Returns what ends the watch."""
-        watching = asyncio.run_coroutine_threadsafe(
-            _cancel_if_stalled(transfer, context), self._loop
-        )
-        return watching.cancel
+        watch = _cancel_if_stalled(transfer, context)
+        try:
+            return asyncio.run_coroutine_threadsafe(watch, self._loop).cancel
+        except RuntimeError:  # the loop is closed, and the call about to end
+            watch.close()
+            return lambda: None
 
     async def _serve(
         self,
@@ -114,7 +116,7 @@ class StreamLoop:
 
     async def _send(self, answer: Message, context: grpc.ServicerContext, send: Send) -> None:
         sending = self._loop.run_in_executor(self._senders, send, answer)
-        sent, _ = await asyncio.wait([sending], timeout=STALL_S)
+        sent, _ = await asyncio.wait([sending], timeout=SEND_STALL_S)
         if not sent:
             context.cancel()  # type: ignore[no-untyped-call]
             raise asyncio.CancelledError
@@ -158,7 +160,7 @@ async def _cancel_if_stalled(transfer: Transfer, context: grpc.ServicerContext) 
     context.cancel()  # type: ignore[no-untyped-call]
 
 
-def end_call(context: grpc.ServicerContext, send: Send, status: Any = None) -> None:
+def end_call(context: grpc.ServicerContext, send: Send, status: grpc.Status | None = None) -> None:
     """The end of a call whose handler gRPC does not wait for; without a status it went well."""
     if status is not None:
         context.set_trailing_metadata(status.trailing_metadata)

@@ -20,6 +20,7 @@ from tests.saved_checkpoints import saved_job, truncate
 from tests.service.rpc.parity_worlds import SPEC, World
 
 UNKNOWN_ID = "0" * 32
+ROW = b'{"id": "1", "problem": "1+1", "answer": "2"}\n'
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ NOT_MET_BY_BOTH: Mapping[ErrorCode, str] = {
     ErrorCode.NON_FINITE_LOSS: "Only the worker trains: the job fails with it.",
     ErrorCode.OUT_OF_MEMORY: "Only the worker runs out of it: the job fails with it.",
     ErrorCode.POISON_QUARANTINED: "Only the reconciler gives a job up: the job fails with it.",
+    ErrorCode.DEADLINE_EXCEEDED: "Only a worker or the reconciler ends a job by it: the job fails with it.",
     ErrorCode.UNSAFE_BIND: "The command line refuses to start a server.",
 }
 
@@ -176,7 +178,7 @@ def cancelled(world: World) -> str:
 
 
 def used_dataset(world: World) -> str:
-    dataset_id = world.dataset(b'{"id": "1", "problem": "1+1", "answer": "2"}\n')
+    dataset_id = world.dataset(ROW)
     world.job(**prompts(source="dataset", dataset_id=dataset_id))
     return dataset_id
 
@@ -217,6 +219,14 @@ JOB_CASES = [
         ErrorCode.INVALID_ARGUMENT,
         rest=get("/v1/jobs:changes", after="bad"),
         grpc=lambda world: world.stubs.jobs.ListChanges(jobs_pb2.ListChangesRequest(after="bad")),
+    ),
+    Case(
+        "another feed's token for a stream",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get("/v1/jobs:watch", after="bad"),
+        grpc=lambda world: world.stubs.jobs.StreamChanges(
+            jobs_pb2.StreamChangesRequest(after="bad")
+        ),
     ),
     Case(
         "too large a page",
@@ -391,6 +401,17 @@ OTHER_CASES = [
         grpc=lambda world: world.stubs.datasets.UploadDataset(
             iter([datasets_pb2.UploadDatasetRequest(chunk=b'{"problem": 1}')])
         ),
+    ),
+    Case(
+        "the artifact store away",
+        ErrorCode.ARTIFACTS_UNAVAILABLE,
+        rest=lambda world: world.rest.post(
+            "/v1/datasets", content=ROW, headers={"content-type": "application/jsonl"}
+        ),
+        grpc=lambda world: world.stubs.datasets.UploadDataset(
+            iter([datasets_pb2.UploadDatasetRequest(chunk=ROW)])
+        ),
+        world="stranded",
     ),
     Case(
         "a webhook to this machine",

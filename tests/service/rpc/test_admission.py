@@ -14,9 +14,9 @@ from tests.service.rpc.test_same_answers import spec_of
 READING = {
     "BatchGetJobs", "CompareJobs", "DownloadCheckpoint", "DownloadDataset", "GetCheckpoint",
     "GetCurrentCaller", "GetDataset", "GetDriftMap", "GetJob", "GetLatestMetrics", "GetMetrics",
-    "GetResults", "GetSamplePlan", "GetVerdictChanges", "ListAttempts", "ListChanges",
-    "ListCheckpoints", "ListDatasets", "ListEvents", "ListJobs", "ListMetrics", "ListPresets",
-    "ListSamples", "QueryMetrics", "StreamEvents", "WatchJob",
+    "GetResults", "GetSamplePlan", "GetVerdictChanges", "ListAttempts", "ListBenchmarks", "ListChanges",
+    "ListCheckpoints", "ListDatasets", "ListEvents", "ListJobs", "ListMetrics", "ListModels", "ListPresets",
+    "ListSamples", "QueryMetrics", "StreamChanges", "StreamEvents", "WatchJob",
 }  # fmt: skip
 WRITING = {
     "CancelJob", "CreateJob", "DeleteDataset", "DeleteJob", "ExportCheckpoint", "PauseJob",

@@ -5,13 +5,15 @@ import tarfile
 import grpc
 import pytest
 
+from service.rpc import stream_loop
 from service.rpc.checkpoint_service import PIECE_BYTES
 from service.rpc.generated.driftgate.v1 import checkpoints_pb2, jobs_pb2, spec_pb2
 from service.storage.sessions import Database
 from tests.saved_checkpoints import FILES, LOADABLE, saved_job
 from tests.service.rpc.refusals import refusal_by_grpc
 
-LARGE = bytes(range(256)) * (5 * PIECE_BYTES // 512)
+# More than gRPC takes on for a client that reads nothing.
+LARGE = bytes(range(256)) * (40 * PIECE_BYTES // 256)
 
 
 @pytest.fixture
@@ -104,3 +106,16 @@ def test_an_export_is_a_job_and_the_same_request_id_gives_the_same(stubs, settin
     assert (job.spec.job_id, job.spec.step, dict(job.labels)) == (saved.job.id, 2, {"to": "here"})
     assert job.spec.destination == folder
     assert stubs.checkpoints.ExportCheckpoint(request).job == job
+
+
+def test_a_client_that_takes_nothing_is_let_go(stubs, operations, saved, wait_until, monkeypatch):
+    monkeypatch.setattr(stream_loop, "STALL_S", 0.3)
+    request = checkpoints_pb2.DownloadCheckpointRequest(job_id=saved.job.id, step="4")
+    stream = stubs.checkpoints.DownloadCheckpoint(request)
+    next(stream)
+    assert operations.limits._streams_by_caller
+
+    wait_until(lambda: operations.limits._streams_by_caller == {})
+    with pytest.raises(grpc.RpcError) as ended:
+        list(stream)
+    assert ended.value.code() is grpc.StatusCode.CANCELLED

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from service.errors import DriftgateError, ErrorCode
 from service.jobs import (
     api_keys,
+    catalogues,
     checkpoint_manifest,
     comparisons,
     datasets,
@@ -177,6 +178,8 @@ VIEWS = [
     (webhooks.DeliveryDetail, webhooks_pb2.DeliveryDetail),
     (webhooks.DeliveryPage, webhooks_pb2.ListWebhookDeliveriesResponse),
     (results.MetricDescription, catalogue_pb2.MetricDescription),
+    (catalogues.ModelCatalogue, catalogue_pb2.ListModelsResponse),
+    (catalogues.BenchmarkCatalogue, catalogue_pb2.ListBenchmarksResponse),
 ]
 
 
@@ -235,6 +238,7 @@ MINIMAL = {
 # Every field with a value that is not its default.
 SAMPLED_TOKEN = {
     "name": "everything",
+    "max_runtime_s": 3600,
     "labels": {"team": "distil", "empty": ""},
     "priority": 3,
     "student": {

@@ -1,9 +1,11 @@
 import hashlib
+import threading
 
 import grpc
 import pytest
 
 from service.operations import build_operations
+from service.rpc import stream_loop
 from service.rpc.convert import message_of
 from service.rpc.generated.driftgate.v1 import datasets_pb2, jobs_pb2, spec_pb2
 from tests.service.rpc.parity_worlds import SPEC
@@ -104,3 +106,19 @@ def test_a_set_beyond_the_limit_is_refused(start_server, settings_factory, sqlit
     code, refusal = refusal_by_grpc(lambda: upload(stubs))
 
     assert (code, refusal.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE")
+
+
+def test_a_client_that_sends_nothing_more_is_let_go(stubs, operations, wait_until, monkeypatch):
+    monkeypatch.setattr(stream_loop, "STALL_S", 0.3)
+    is_over = threading.Event()
+
+    def half():
+        yield datasets_pb2.UploadDatasetRequest(chunk=ROWS)
+        is_over.wait(30)
+
+    with pytest.raises(grpc.RpcError) as ended:
+        stubs.datasets.UploadDataset(half())
+    is_over.set()
+
+    assert ended.value.code() is grpc.StatusCode.CANCELLED
+    wait_until(lambda: operations.limits._streams_by_caller == {})

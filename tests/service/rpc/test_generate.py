@@ -26,3 +26,12 @@ def test_the_protos_pass_the_linter():
     lint = subprocess.run([buf, "lint"], cwd=PROTO_ROOT, capture_output=True, check=False)
 
     assert (lint.returncode, lint.stdout) == (0, b"")
+
+
+def test_the_protos_only_add_to_the_released_contract():
+    buf = Path(sys.executable).parent / "buf"
+    command = [buf, "breaking", "--against", "released.binpb"]
+
+    breaking = subprocess.run(command, cwd=PROTO_ROOT, capture_output=True, check=False)
+
+    assert (breaking.returncode, breaking.stdout) == (0, b"")

@@ -43,7 +43,10 @@ def grpcurl(operations, settings, exit_stack):
 
     def run(*words: str, data: object = None) -> tuple[int, str]:
         given = [] if data is None else ["-d", json.dumps(data)]
-        command = [GRPCURL, "-plaintext", "-max-time", "30", *given, f"127.0.0.1:{port}", *words]
+        options = [word for word in words if word.startswith("-")]
+        verbs = [word for word in words if not word.startswith("-")]
+        address = f"127.0.0.1:{port}"
+        command = [GRPCURL, "-plaintext", "-max-time", "30", *options, *given, address, *verbs]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 
@@ -65,8 +68,11 @@ def test_services_are_listed_and_described(grpcurl):
     assert {"driftgate.v1.JobService", "driftgate.v1.DatasetService"} <= set(services.split())
     _, methods = grpcurl("list", "driftgate.v1.JobService")
     assert "driftgate.v1.JobService.StreamEvents" in methods
-    _, described = grpcurl("describe", "driftgate.v1.CreateJobRequest")
+    _, described = grpcurl("describe", "driftgate.v1.JobService")
+    assert "returns ( stream .driftgate.v1.WatchJobResponse );" in described
+    _, described = grpcurl("-msg-template", "describe", "driftgate.v1.CreateJobRequest")
     assert ".driftgate.v1.JobSpec spec = 1;" in described
+    assert '"validate_only": false' in described
 
 
 def test_a_job_is_made_of_json_followed_to_its_end_and_read(grpcurl, job_store):
@@ -85,6 +91,8 @@ def test_a_job_is_made_of_json_followed_to_its_end_and_read(grpcurl, job_store):
     events = [answer["event"] for answer in stream_of(streamed)]
     assert events[0]["state"] == "JOB_STATE_QUEUED"
     assert events[-1]["state"] == "JOB_STATE_SUCCEEDED"
+    status, watched = grpcurl(f"{service}/WatchJob", data={"job_id": job["id"]})
+    assert (status, json.loads(watched)["job"]["state"]) == (0, "JOB_STATE_SUCCEEDED")
     status, read = grpcurl(
         f"{service}/GetJob", data={"job_id": job["id"], "if_version_not": 1, "wait": "10s"}
     )

@@ -153,6 +153,27 @@ def test_a_poll_for_changes_is_answered_by_the_change(stub, background):
     assert list(stub.ListChanges(quick).changes) == []
 
 
+def test_changes_of_all_jobs_are_streamed_and_a_broken_stream_goes_on_from_its_token(
+    stub, job_store
+):
+    stream = stub.StreamChanges(jobs_pb2.StreamChangesRequest(), timeout=SOON_S)
+    first = next(stream)
+    assert (first.HasField("change"), bool(first.after)) == (False, True)
+
+    job = create(stub)
+    change = next(stream)
+    assert (change.change.job_id, change.change.job) == (job.id, job)
+    stream.cancel()
+    finish(job_store)
+    stub.DeleteJob(jobs_pb2.DeleteJobRequest(job_id=job.id))
+
+    stream = stub.StreamChanges(jobs_pb2.StreamChangesRequest(after=change.after), timeout=SOON_S)
+    assert next(stream).after == change.after
+    last = next(stream).change
+    assert (last.job_id, last.HasField("job")) == (job.id, False)
+    stream.cancel()
+
+
 def test_a_hundred_open_streams_hold_no_thread_and_no_place_once_their_clients_are_gone(
     stub, operations, wait_until
 ):

@@ -35,6 +35,8 @@ def world_of(tmp_path_factory, sqlite_template, redis_server) -> Iterator[Callab
                 hub_endpoint="http://127.0.0.1:9",
                 hub_cache_dir="/nonexistent",
                 api_key_sha256=("0" * 64,) if name == "locked" else (),
+                # Where nobody can make a folder.
+                artifact_url="file:///proc/nowhere" if name == "stranded" else None,
             )
             return open_world(settings, stack)
 

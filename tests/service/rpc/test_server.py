@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import grpc
 import pytest
@@ -154,6 +155,24 @@ def test_calls_are_answered_while_more_long_polls_wait_than_there_are_threads(st
     cancelled = stub.CancelJob(jobs_pb2.CancelJobRequest(job_id=job.id), timeout=30).job
 
     assert [each.result(timeout=30).job for each in waiting] == [cancelled] * len(waiting)
+
+
+def test_calls_are_answered_while_more_descriptions_are_left_open_than_there_are_threads(
+    channel, stub
+):
+    is_over = threading.Event()
+
+    def asked_once():
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        is_over.wait(30)
+
+    reflecting = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
+    streams = [reflecting(asked_once()) for _ in range(2 * NUM_THREADS)]
+
+    assert list(stub.ListJobs(jobs_pb2.ListJobsRequest(), timeout=20).jobs) == []
+    for stream in streams:
+        stream.cancel()
+    is_over.set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

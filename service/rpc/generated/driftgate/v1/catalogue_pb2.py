@@ -25,13 +25,17 @@ _sym_db = _symbol_database.Default()
 from service.rpc.generated.driftgate.v1 import spec_pb2 as driftgate_dot_v1_dot_spec__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64riftgate/v1/catalogue.proto\x12\x0c\x64riftgate.v1\x1a\x17\x64riftgate/v1/spec.proto\"@\n\x11MetricDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0f\n\x07meaning\x18\x03 \x01(\t\"P\n\x06Preset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12#\n\x04spec\x18\x03 \x01(\x0b\x32\x15.driftgate.v1.JobSpec\"\x14\n\x12ListMetricsRequest\"G\n\x13ListMetricsResponse\x12\x30\n\x07metrics\x18\x01 \x03(\x0b\x32\x1f.driftgate.v1.MetricDescription\"\x14\n\x12ListPresetsRequest\"<\n\x13ListPresetsResponse\x12%\n\x07presets\x18\x01 \x03(\x0b\x32\x14.driftgate.v1.Preset2\xba\x01\n\x10\x43\x61talogueService\x12R\n\x0bListMetrics\x12 .driftgate.v1.ListMetricsRequest\x1a!.driftgate.v1.ListMetricsResponse\x12R\n\x0bListPresets\x12 .driftgate.v1.ListPresetsRequest\x1a!.driftgate.v1.ListPresetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64riftgate/v1/catalogue.proto\x12\x0c\x64riftgate.v1\x1a\x17\x64riftgate/v1/spec.proto\"@\n\x11MetricDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0f\n\x07meaning\x18\x03 \x01(\t\"P\n\x06Preset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12#\n\x04spec\x18\x03 \x01(\x0b\x32\x15.driftgate.v1.JobSpec\"\x14\n\x12ListMetricsRequest\"G\n\x13ListMetricsResponse\x12\x30\n\x07metrics\x18\x01 \x03(\x0b\x32\x1f.driftgate.v1.MetricDescription\"\x14\n\x12ListPresetsRequest\"<\n\x13ListPresetsResponse\x12%\n\x07presets\x18\x01 \x03(\x0b\x32\x14.driftgate.v1.Preset\"\xf4\x01\n\x10ModelDescription\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06origin\x18\x02 \x01(\x0e\x32\x19.driftgate.v1.ModelOrigin\x12\x1b\n\x0enum_parameters\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nvocab_size\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1a\n\rmax_positions\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x14\n\x07problem\x18\x06 \x01(\tH\x03\x88\x01\x01\x42\x11\n\x0f_num_parametersB\r\n\x0b_vocab_sizeB\x10\n\x0e_max_positionsB\n\n\x08_problem\"\xa5\x01\n\x14\x42\x65nchmarkDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0cnum_problems\x18\x03 \x01(\x03\x12\x14\n\x0cis_benchmark\x18\x04 \x01(\x08\x12\x14\n\x0cverification\x18\x05 \x01(\t\x12.\n\x06origin\x18\x06 \x01(\x0e\x32\x1e.driftgate.v1.ProblemSetOrigin\"\x13\n\x11ListModelsRequest\"W\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.driftgate.v1.ModelDescription\x12\x11\n\thub_allow\x18\x02 \x03(\t\"\x17\n\x15ListBenchmarksRequest\"P\n\x16ListBenchmarksResponse\x12\x36\n\nbenchmarks\x18\x01 \x03(\x0b\x32\".driftgate.v1.BenchmarkDescription*]\n\x0bModelOrigin\x12\x1c\n\x18MODEL_ORIGIN_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_ORIGIN_BUILTIN\x10\x01\x12\x16\n\x12MODEL_ORIGIN_LOCAL\x10\x02*\x91\x01\n\x10ProblemSetOrigin\x12\"\n\x1ePROBLEM_SET_ORIGIN_UNSPECIFIED\x10\x00\x12\x1d\n\x19PROBLEM_SET_ORIGIN_FOLDER\x10\x01\x12\x1a\n\x16PROBLEM_SET_ORIGIN_HUB\x10\x02\x12\x1e\n\x1aPROBLEM_SET_ORIGIN_NOWHERE\x10\x03\x32\xe8\x02\n\x10\x43\x61talogueService\x12R\n\x0bListMetrics\x12 .driftgate.v1.ListMetricsRequest\x1a!.driftgate.v1.ListMetricsResponse\x12R\n\x0bListPresets\x12 .driftgate.v1.ListPresetsRequest\x1a!.driftgate.v1.ListPresetsResponse\x12O\n\nListModels\x12\x1f.driftgate.v1.ListModelsRequest\x1a .driftgate.v1.ListModelsResponse\x12[\n\x0eListBenchmarks\x12#.driftgate.v1.ListBenchmarksRequest\x1a$.driftgate.v1.ListBenchmarksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'driftgate.v1.catalogue_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_MODELORIGIN']._serialized_start=1030
+  _globals['_MODELORIGIN']._serialized_end=1123
+  _globals['_PROBLEMSETORIGIN']._serialized_start=1126
+  _globals['_PROBLEMSETORIGIN']._serialized_end=1271
   _globals['_METRICDESCRIPTION']._serialized_start=71
   _globals['_METRICDESCRIPTION']._serialized_end=135
   _globals['_PRESET']._serialized_start=137
@@ -44,6 +48,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPRESETSREQUEST']._serialized_end=334
   _globals['_LISTPRESETSRESPONSE']._serialized_start=336
   _globals['_LISTPRESETSRESPONSE']._serialized_end=396
-  _globals['_CATALOGUESERVICE']._serialized_start=399
-  _globals['_CATALOGUESERVICE']._serialized_end=585
+  _globals['_MODELDESCRIPTION']._serialized_start=399
+  _globals['_MODELDESCRIPTION']._serialized_end=643
+  _globals['_BENCHMARKDESCRIPTION']._serialized_start=646
+  _globals['_BENCHMARKDESCRIPTION']._serialized_end=811
+  _globals['_LISTMODELSREQUEST']._serialized_start=813
+  _globals['_LISTMODELSREQUEST']._serialized_end=832
+  _globals['_LISTMODELSRESPONSE']._serialized_start=834
+  _globals['_LISTMODELSRESPONSE']._serialized_end=921
+  _globals['_LISTBENCHMARKSREQUEST']._serialized_start=923
+  _globals['_LISTBENCHMARKSREQUEST']._serialized_end=946
+  _globals['_LISTBENCHMARKSRESPONSE']._serialized_start=948
+  _globals['_LISTBENCHMARKSRESPONSE']._serialized_end=1028
+  _globals['_CATALOGUESERVICE']._serialized_start=1274
+  _globals['_CATALOGUESERVICE']._serialized_end=1634
 # @@protoc_insertion_point(module_scope)

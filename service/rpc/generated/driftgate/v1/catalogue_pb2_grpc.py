@@ -45,6 +45,16 @@ class CatalogueServiceStub:
                 request_serializer=driftgate_dot_v1_dot_catalogue__pb2.ListPresetsRequest.SerializeToString,
                 response_deserializer=driftgate_dot_v1_dot_catalogue__pb2.ListPresetsResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/driftgate.v1.CatalogueService/ListModels',
+                request_serializer=driftgate_dot_v1_dot_catalogue__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_catalogue__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.ListBenchmarks = channel.unary_unary(
+                '/driftgate.v1.CatalogueService/ListBenchmarks',
+                request_serializer=driftgate_dot_v1_dot_catalogue__pb2.ListBenchmarksRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_catalogue__pb2.ListBenchmarksResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogueServiceServicer:
@@ -65,6 +75,20 @@ class CatalogueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Models that a spec may name: built in and below the model root, and the patterns of allowed hub ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBenchmarks(self, request, context):
+        """Published problem sets that a spec may name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +101,16 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     servicer.ListPresets,
                     request_deserializer=driftgate_dot_v1_dot_catalogue__pb2.ListPresetsRequest.FromString,
                     response_serializer=driftgate_dot_v1_dot_catalogue__pb2.ListPresetsResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=driftgate_dot_v1_dot_catalogue__pb2.ListModelsRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_catalogue__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ListBenchmarks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBenchmarks,
+                    request_deserializer=driftgate_dot_v1_dot_catalogue__pb2.ListBenchmarksRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_catalogue__pb2.ListBenchmarksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +168,60 @@ class CatalogueService:
             '/driftgate.v1.CatalogueService/ListPresets',
             driftgate_dot_v1_dot_catalogue__pb2.ListPresetsRequest.SerializeToString,
             driftgate_dot_v1_dot_catalogue__pb2.ListPresetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.CatalogueService/ListModels',
+            driftgate_dot_v1_dot_catalogue__pb2.ListModelsRequest.SerializeToString,
+            driftgate_dot_v1_dot_catalogue__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBenchmarks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.CatalogueService/ListBenchmarks',
+            driftgate_dot_v1_dot_catalogue__pb2.ListBenchmarksRequest.SerializeToString,
+            driftgate_dot_v1_dot_catalogue__pb2.ListBenchmarksResponse.FromString,
             options,
             channel_credentials,
             insecure,

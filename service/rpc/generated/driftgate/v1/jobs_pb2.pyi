@@ -296,6 +296,20 @@ class StreamEventsResponse(_message.Message):
     event: JobEvent
     def __init__(self, event: _Optional[_Union[JobEvent, _Mapping]] = ...) -> None: ...
 
+class StreamChangesRequest(_message.Message):
+    __slots__ = ("after",)
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    def __init__(self, after: _Optional[str] = ...) -> None: ...
+
+class StreamChangesResponse(_message.Message):
+    __slots__ = ("change", "after")
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    change: JobChange
+    after: str
+    def __init__(self, change: _Optional[_Union[JobChange, _Mapping]] = ..., after: _Optional[str] = ...) -> None: ...
+
 class Job(_message.Message):
     __slots__ = ("id", "name", "state", "phase", "progress", "attempt", "cancel_requested_at", "failure", "warnings", "labels", "spec", "spec_version", "version", "created_at", "updated_at", "started_at", "finished_at", "priority")
     class LabelsEntry(_message.Message):

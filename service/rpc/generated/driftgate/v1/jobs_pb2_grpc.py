@@ -105,6 +105,11 @@ class JobServiceStub:
                 request_serializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsRequest.SerializeToString,
                 response_deserializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsResponse.FromString,
                 _registered_method=True)
+        self.StreamChanges = channel.unary_stream(
+                '/driftgate.v1.JobService/StreamChanges',
+                request_serializer=driftgate_dot_v1_dot_jobs__pb2.StreamChangesRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_jobs__pb2.StreamChangesResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -209,6 +214,14 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamChanges(self, request, context):
+        """Every change of every job, oldest first; never ends by itself. To hold a copy of all jobs: take the first token,
+        then list the jobs, then follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -281,6 +294,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.StreamEvents,
                     request_deserializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsRequest.FromString,
                     response_serializer=driftgate_dot_v1_dot_jobs__pb2.StreamEventsResponse.SerializeToString,
+            ),
+            'StreamChanges': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamChanges,
+                    request_deserializer=driftgate_dot_v1_dot_jobs__pb2.StreamChangesRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_jobs__pb2.StreamChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -662,6 +680,33 @@ class JobService:
             '/driftgate.v1.JobService/StreamEvents',
             driftgate_dot_v1_dot_jobs__pb2.StreamEventsRequest.SerializeToString,
             driftgate_dot_v1_dot_jobs__pb2.StreamEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/driftgate.v1.JobService/StreamChanges',
+            driftgate_dot_v1_dot_jobs__pb2.StreamChangesRequest.SerializeToString,
+            driftgate_dot_v1_dot_jobs__pb2.StreamChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

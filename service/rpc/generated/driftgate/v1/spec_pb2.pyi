@@ -156,7 +156,7 @@ DTYPE_FLOAT32: Dtype
 DTYPE_BFLOAT16: Dtype
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination")
+    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination", "max_runtime_s")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +190,7 @@ class JobSpec(_message.Message):
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNTIME_S_FIELD_NUMBER: _ClassVar[int]
     name: str
     labels: _containers.ScalarMap[str, str]
     student: ModelSpec
@@ -216,7 +217,8 @@ class JobSpec(_message.Message):
     priority: int
     step: int
     destination: ExportDestination
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ...) -> None: ...
+    max_runtime_s: int
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ..., max_runtime_s: _Optional[int] = ...) -> None: ...
 
 class ModelSpec(_message.Message):
     __slots__ = ("model", "revision", "hub_token")
