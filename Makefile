@@ -16,10 +16,13 @@ DEVELOPMENT := $(VENV)/.development
 # TRL and Liger bring a gigabyte that the product never needs: an environment of their own.
 BENCHMARK_VENV := .venv-bench
 BENCHMARK := $(BENCHMARK_VENV)/.benchmark
+# MLflow, to compare with; its pins are not ours.
+BENCHMARK_API_VENV := .venv-bench-api
+BENCHMARK_API := $(BENCHMARK_API_VENV)/.benchmark
 # For instance `make bench-trainer BENCH_OPTIONS="--only head --repeats 3"`.
 BENCH_OPTIONS ?=
 
-.PHONY: help demo up test lint builtin-models bench-trainer bench-latency protos protos-release lock clean
+.PHONY: help demo up test lint builtin-models bench-trainer bench-latency bench-api protos protos-release lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -50,6 +53,9 @@ bench-trainer: $(BENCHMARK) ## Measure the trainer against full logits, generate
 
 bench-latency: $(RUNTIME) ## Measure POST to first update, with nothing loaded and warm (two minutes)
 	$(BIN)/python -m benchmarks.latency
+
+bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean app and MLflow's server (ten minutes)
+	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
 
 protos: $(DEVELOPMENT) ## Generate service/rpc/generated from proto/
 	$(BIN)/python -m service.rpc.generate
@@ -88,6 +94,11 @@ $(BENCHMARK): pyproject.toml requirements/main.txt benchmarks/requirements.txt
 	$(BENCHMARK_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(BENCHMARK_API): benchmarks/api/requirements.txt
+	test -x $(BENCHMARK_API_VENV)/bin/python || $(BASE_PYTHON) -m venv $(BENCHMARK_API_VENV)
+	$(BENCHMARK_API_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/api/requirements.txt
+	@touch $@
+
 lock: ## Resolve pyproject.toml's ranges anew into requirements/*.txt
 	rm -rf build/lock && $(BASE_PYTHON) -m venv build/lock
 	build/lock/bin/pip install -q torch==2.13.0
@@ -98,4 +109,4 @@ lock: ## Resolve pyproject.toml's ranges anew into requirements/*.txt
 	rm -rf build/lock
 
 clean: ## Remove the environment and everything that was written
-	rm -rf $(VENV) $(BENCHMARK_VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCHMARK_VENV) $(BENCHMARK_API_VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
