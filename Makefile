@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_SEED ?= 1
+SEED ?= 1
+RUNS ?= 4
 # Two OpenMP threads beside other work spin on each other; the tests and the services use one.
 export OMP_NUM_THREADS ?= 1
 
@@ -22,7 +24,7 @@ BENCHMARK_API := $(BENCHMARK_API_VENV)/.benchmark
 # For instance `make bench-trainer BENCH_OPTIONS="--only head --repeats 3"`.
 BENCH_OPTIONS ?=
 
-.PHONY: help demo up test lint builtin-models bench-trainer bench-latency bench-api protos protos-release lock clean
+.PHONY: help demo up test chaos lint builtin-models bench-trainer bench-latency bench-api protos protos-release lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -36,6 +38,10 @@ up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 # Every process of tests starts its own servers, so there are four at most; what a file's tests share stays in one.
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Each run takes its own seed, from SEED on, by turns on SQLite and on PostgreSQL; CHAOS_KEEP=FOLDER keeps what failed.
+chaos: $(DEVELOPMENT) ## Break everything at random, and check that nothing is lost (SEED=1 RUNS=4)
+	$(BIN)/python -m tests.chaos --seed $(SEED) --runs $(RUNS)
 
 lint: $(DEVELOPMENT) ## Style, types, import contracts and protos
 	$(BIN)/ruff check .

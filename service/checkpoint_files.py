@@ -1,12 +1,12 @@
 """The files of a job's checkpoints, where this host sees the artifact store: named, opened, archived."""
 
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
+from service.artifacts.stores import ArtifactStores
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.checkpoint_manifest import (
     MANIFEST_FILE,
@@ -32,11 +32,33 @@ Part = Literal["optimizer"]
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A file of a checkpoint; it has its size, its bytes were not read."""
+    """A file of a checkpoint; it has its size, its bytes were not read.
 
-    path: Path
-    status: os.stat_result
-    sha256: str
+    path: None where the artifact store is not a folder of this host.
+    """
+
+    folder: CheckpointFolder
+    name: str
+
+    @property
+    def file_name(self) -> str:
+        return self.name.rpartition("/")[2]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.folder.manifest.files[self.name].size_bytes
+
+    @property
+    def sha256(self) -> str:
+        return self.folder.manifest.files[self.name].sha256
+
+    @property
+    def path(self) -> Path | None:
+        return self.folder.local_path(self.name)
+
+    def open(self) -> BinaryIO:
+        """Only what is read of it is fetched. Raises CHECKPOINT_CORRUPT and ARTIFACTS_UNAVAILABLE."""
+        return self.folder.open(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +74,13 @@ class CheckpointOperations:
     """`step` is a number, `latest`, or `final`: the one that a job saved at its end.
 
     Every call raises JOB_NOT_FOUND, RESOURCE_NOT_FOUND for a step that the job does not keep or a folder
-    that this host does not see, and CHECKPOINT_CORRUPT. Nothing is held open between calls.
+    that this host does not see, CHECKPOINT_CORRUPT, and ARTIFACTS_UNAVAILABLE. Nothing is held open between
+    calls.
     """
 
-    def __init__(self, *, result_store: ResultStore, artifact_root: Path) -> None:
+    def __init__(self, *, result_store: ResultStore, artifacts: ArtifactStores) -> None:
         self._result_store = result_store
-        self._artifact_root = artifact_root
+        self._artifacts = artifacts
 
     def content(self, job_id: str, step: str) -> CheckpointContent:
         """The checkpoint and its files by name, as its manifest has them."""
@@ -76,15 +99,14 @@ class CheckpointOperations:
     def open_file(self, job_id: str, step: str, name: str) -> OpenedFile:
         """One file of the manifest."""
         checkpoint, folder = self._open(job_id, step)
-        entry = folder.manifest.files.get(name)
-        if entry is None:
+        if name not in folder.manifest.files:
             raise DriftgateError(
                 ErrorCode.RESOURCE_NOT_FOUND,
                 f"The checkpoint of step {checkpoint.step} of job {job_id} has no file {name[:200]!r}.",
                 [Violation("name", name[:200], ", ".join(sorted(folder.manifest.files))[:1000])],
             )
-        path = folder.file(name)
-        return OpenedFile(path, path.stat(), entry.sha256)
+        folder.check(name)
+        return OpenedFile(folder, name)
 
     def archive(self, job_id: str, step: str, *, include: Sequence[Part] = ()) -> Archive:
         """The model's files, in a folder of their own; with `optimizer` what a resume needs as well."""
@@ -111,7 +133,7 @@ class CheckpointOperations:
 
     def _open(self, job_id: str, step: str) -> tuple[Checkpoint, CheckpointFolder]:
         checkpoint = self._checkpoint(job_id, step)
-        return checkpoint, open_checkpoint(checkpoint, artifact_root=self._artifact_root)
+        return checkpoint, open_checkpoint(checkpoint, artifacts=self._artifacts)
 
     def _checkpoint(self, job_id: str, step: str) -> Checkpoint:
         checkpoints = self._result_store.checkpoints(job_id).checkpoints
@@ -157,7 +179,7 @@ def _archive(
         for each, size in sizes.items()
     }
     for each in names:
-        folder.file(each)  # before the first byte goes out, an error can still be an answer
+        folder.check(each)  # before the first byte goes out, an error can still be an answer
 
     def chunks() -> Iterator[bytes]:
         for each in names:

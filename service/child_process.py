@@ -11,29 +11,39 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class ChildProcess:
-    """A running command in a session of its own; stdout and stderr are appended to `log_path`."""
+    """A running command in a session of its own; stdout and stderr are appended to `log_path`.
+
+    Without a log it prints where this process does. descriptors: open ones of this process that it inherits.
+    """
 
     def __init__(
-        self, command: Sequence[str], *, log_path: Path, environment: Mapping[str, str]
+        self,
+        command: Sequence[str],
+        *,
+        log_path: Path | None,
+        environment: Mapping[str, str],
+        descriptors: Sequence[int] = (),
     ) -> None:
-        log_path.parent.mkdir(parents=True, exist_ok=True)
         # -P: a folder called `service` where the user stands must not shadow this package.
         launcher = [sys.executable, "-P", "-m", "service.child_process", str(os.getpid()), *command]
-        with log_path.open("ab") as log:
+        with _appending(log_path) as log:
             self._process = subprocess.Popen(  # noqa: S603 the caller's own command, no shell
                 launcher,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=None if log is None else subprocess.STDOUT,
                 env={**os.environ, **environment},
+                pass_fds=descriptors,
                 start_new_session=True,
             )
         self._pidfd = os.pidfd_open(self._process.pid)
@@ -101,14 +111,38 @@ def last_lines(log_path: Path, *, num_lines: int = 8, max_bytes: int = 4000) -> 
     return "\n".join(tail.splitlines()[-num_lines:])
 
 
-def _become(parent_pid: int, command: Sequence[str]) -> None:
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused")
+def die_with_parent(parent_pid: int) -> None:
+    """From here on the kernel kills this process when the thread of the parent that started it ends."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # The parent may have ended between the fork and the request above.
     if os.getppid() != parent_pid:
         sys.exit(f"parent {parent_pid} has ended")
+
+
+def take_in_orphans() -> None:
+    """Descendants whose parent ends become children of this process, and not of init."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, argument: int) -> None:
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(option, argument, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), f"prctl({option}) was refused")
+
+
+@contextmanager
+def _appending(log_path: Path | None) -> Iterator[IO[bytes] | None]:
+    if log_path is None:
+        yield None
+        return
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        yield log
+
+
+def _become(parent_pid: int, command: Sequence[str]) -> None:
+    die_with_parent(parent_pid)
     os.execvp(command[0], list(command))  # noqa: S606 no shell wanted
 
 

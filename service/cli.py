@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from service import keys_command
+from service.database_commands import add_database_commands
 from service.errors import DriftgateError
+from service.health_command import Process, what_is_wrong
 from service.job_commands.commands import add_job_commands
 from service.settings import Settings, load_settings
 
@@ -87,6 +89,17 @@ def regrade(
 
 
 @app.command()
+def healthcheck(
+    process: Annotated[Process, typer.Argument(help="The command whose process is asked.")],
+) -> None:
+    """Exit with 0 where a process of this machine is well, else with 1 and what is wrong."""
+    fault = what_is_wrong(process, load_settings())
+    if fault is not None:
+        typer.echo(f"driftgate healthcheck: {fault}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
     from service.storage import sessions  # noqa: PLC0415
@@ -116,6 +129,7 @@ def demo(
 
 
 add_job_commands(app)
+add_database_commands(app)
 
 
 @app.command()

@@ -5,17 +5,19 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from service.artifacts.store import DISK_ERRORS, unavailable
+from service.artifacts.stores import open_artifacts
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.datasets import Dataset, DatasetPage, dataset_id_of
 from service.jobs.spec_fields import Name
-from service.preflight.problem_files import dataset_file
+from service.preflight.problem_files import dataset_file, dataset_key
 from service.preflight.problem_stream import count_problems
 from service.settings import Settings
 from service.storage.dataset_store import DatasetStore
@@ -36,11 +38,12 @@ class Upload:
 
 
 class DatasetOperations:
-    """Every error is a DriftgateError. Threads may share one."""
+    """Every error is a DriftgateError, ARTIFACTS_UNAVAILABLE among them. Threads may share one."""
 
     def __init__(self, *, store: DatasetStore, settings: Settings) -> None:
         self._store = store
         self._settings = settings
+        self._artifacts = open_artifacts(settings)
 
     @property
     def max_bytes(self) -> int:
@@ -60,7 +63,8 @@ class DatasetOperations:
         """As `upload`, and whether the set is new."""
         _check_name(name)
         folder = self._settings.uploads_folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        with _taken(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder)
         partial = folder / f"{secrets.token_hex(16)}{PARTIAL_SUFFIX}"
         try:
@@ -104,12 +108,11 @@ class DatasetOperations:
         Raises RESOURCE_NOT_FOUND, and JOB_IN_USE where a job that has not ended names the set.
         """
         self._store.delete(dataset_id)
-        file = dataset_file(dataset_id, settings=self._settings)
-        self._store.remove_file(dataset_id, lambda: file.unlink(missing_ok=True))
+        self._store.remove_file(dataset_id, lambda: self._remove_content(dataset_id))
 
     def _receive(self, chunks: Iterable[bytes], *, name: str | None, partial: Path) -> Upload:
         digest = hashlib.sha256()
-        with partial.open("xb") as file:
+        with _taken(partial), partial.open("xb") as file:
             bounded = _bounded(chunks, max_bytes=self.max_bytes)
             written = _passed_to(bounded, file.write, digest.update)
             counts = count_problems(written, name=name or "upload", field="content")
@@ -117,6 +120,11 @@ class DatasetOperations:
             file.flush()
             os.fsync(file.fileno())
         dataset_id = dataset_id_of(digest.hexdigest())
+        key = dataset_key(dataset_id)
+        if self._artifacts.written.local_path(key) is None:
+            # Before the transaction, which would last as long: without a row nobody asks for it. Also where an
+            # object of the size is there, which may have been altered.
+            self._artifacts.written.put_file(partial, key)
         dataset, is_new = self._store.add(
             dataset_id,
             name=name,
@@ -124,9 +132,23 @@ class DatasetOperations:
             num_problems=counts.num_problems,
             num_answers=counts.num_answers,
             size_bytes=size_bytes,
-            place_file=lambda: _place(partial, dataset_file(dataset_id, settings=self._settings)),
+            place_file=lambda: self._place(partial, key),
         )
         return Upload(dataset, is_new)
+
+    def _place(self, partial: Path, key: str) -> None:
+        """Puts the content there, unless it came before the transaction and was not deleted since."""
+        store = self._artifacts.written
+        try:
+            is_there = store.size_bytes(key) == partial.stat().st_size
+        except FileNotFoundError:
+            is_there = False
+        if not is_there or store.local_path(key) is not None:
+            store.put_file(partial, key)
+
+    def _remove_content(self, dataset_id: str) -> None:
+        for store in self._artifacts.all:
+            store.remove_file(dataset_key(dataset_id))
 
 
 def _bounded(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
@@ -154,14 +176,14 @@ def _passed_to(chunks: Iterable[bytes], *takers: Callable[[bytes], object]) -> I
         yield chunk
 
 
-def _place(partial: Path, path: Path) -> None:
-    """Under its own name for good, also after a power cut."""
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+@contextmanager
+def _taken(path: Path) -> Iterator[None]:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise  # a client that went away, too, is an OSError
+        raise unavailable(f"{path.parent} did not take the upload", error) from error
 
 
 def _remove_abandoned(folder: Path) -> None:

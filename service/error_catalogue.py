@@ -111,6 +111,12 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.DATABASE_UNAVAILABLE: CatalogueEntry(
         503, "UNAVAILABLE", retryable=True, meaning="The database does not answer."
     ),
+    ErrorCode.ARTIFACTS_UNAVAILABLE: CatalogueEntry(
+        503,
+        "UNAVAILABLE",
+        retryable=True,
+        meaning="The artifact store does not answer, refuses, or is full.",
+    ),
     ErrorCode.LEASE_LOST: CatalogueEntry(
         409, "ABORTED", retryable=False, meaning="Another attempt has the job."
     ),
@@ -122,6 +128,12 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
         500, "RESOURCE_EXHAUSTED", retryable=False, meaning="The job needs more memory."
     ),
     ErrorCode.POISON_QUARANTINED: _internal("The job ended too many attempts without progress."),
+    ErrorCode.DEADLINE_EXCEEDED: CatalogueEntry(
+        500,
+        "DEADLINE_EXCEEDED",
+        retryable=False,
+        meaning="The job did not end within its max_runtime_s.",
+    ),
     ErrorCode.UNSAFE_BIND: CatalogueEntry(
         500,
         "FAILED_PRECONDITION",

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from service.api_keys import ApiKeyOperations, Authenticator
+from service.artifacts.stores import open_artifacts
 from service.catalogues import list_benchmarks, list_models
 from service.change_tailer import ChangeTailer
 from service.checkpoint_files import CheckpointOperations
@@ -46,6 +48,7 @@ from service.preflight.checks import Findings, check
 from service.preflight.evaluation_checks import check_evaluation
 from service.preflight.evaluation_plan import make_evaluation_plan, make_plan_without_model
 from service.preflight.export import check_destination, find_exported
+from service.preflight.memory_floor import evaluation_memory_floor_bytes, memory_floor_bytes
 from service.preflight.plan import MeasuredRate, is_comparable, make_plan, measured_rate
 from service.preflight.regrade import find_regraded
 from service.preflight.warm_start import find_warm_start
@@ -76,6 +79,13 @@ DEFAULT_POWER = 0.8
 NUM_JOBS_MEASURED = 50
 
 
+class _Found(NamedTuple):
+    """What the checks say of a spec that may run: doubts, and memory that it surely needs, if known."""
+
+    warnings: tuple[SpecWarning, ...]
+    memory_bytes: int | None
+
+
 class Operations:
     """Every error is a DriftgateError. Threads may share one."""
 
@@ -103,7 +113,7 @@ class Operations:
             job_store, poll_s=settings.change_poll_s, heartbeat_s=settings.stream_heartbeat_s
         )
         self.checkpoint_files = CheckpointOperations(
-            result_store=result_store, artifact_root=settings.resolved_artifact_root()
+            result_store=result_store, artifacts=open_artifacts(settings)
         )
 
     def submit_job(
@@ -113,10 +123,12 @@ class Operations:
         if idempotency_key is not None:
             _check_idempotency_key(idempotency_key)
         try:
+            found = self._found(spec)
             job = self._job_store.create(
                 spec,
-                warnings=self._warnings(spec),
+                warnings=found.warnings,
                 queue=self._settings.queue,
+                needs_memory_bytes=found.memory_bytes,
                 idempotency_key=idempotency_key,
                 caller=caller,
             )
@@ -137,7 +149,7 @@ class Operations:
         Raises what `submit_job` would.
         """
         if isinstance(spec, RegradeJobSpec | ExportJobSpec):
-            self._warnings(spec)
+            self._found(spec)
             return make_plan_without_model(spec)
         if isinstance(spec, EvaluationJobSpec):
             evaluation_findings = check_evaluation(spec, self._settings)
@@ -164,18 +176,26 @@ class Operations:
         assert isinstance(spec, EvaluationJobSpec), "the other kinds are comparable with nothing"
         return make_evaluation_plan(spec, check_evaluation(spec, self._settings), rate=None)
 
-    def _warnings(self, spec: AnyJobSpec) -> tuple[SpecWarning, ...]:
+    def _found(self, spec: AnyJobSpec) -> _Found:
         """Of the spec as far as it can be checked now; raises for what cannot run."""
         if isinstance(spec, RegradeJobSpec):
             find_regraded(spec, job_store=self._job_store, result_store=self._result_store)
-            return ()
+            return _Found((), None)
         if isinstance(spec, ExportJobSpec):
             find_exported(spec, job_store=self._job_store, result_store=self._result_store)
             check_destination(spec.destination, settings=self._settings)
-            return ()
+            return _Found((), None)
         if isinstance(spec, EvaluationJobSpec):
-            return check_evaluation(spec, self._settings).warnings
-        return self._checked(spec).warnings
+            evaluation_findings = check_evaluation(spec, self._settings)
+            return _Found(
+                evaluation_findings.warnings,
+                evaluation_memory_floor_bytes(spec, evaluation_findings.model),
+            )
+        findings = self._checked(spec)
+        return _Found(
+            findings.warnings,
+            memory_floor_bytes(spec, student=findings.student, teacher=findings.teacher),
+        )
 
     def _checked(self, spec: JobSpec) -> Findings:
         if spec.warm_start is not None:

@@ -1,100 +1,35 @@
-"""Mends what crashes leave behind: forsaken leases, and doorbells that nobody heard; clears what is deleted."""
+"""`driftgate reconciler`: mends what crashes leave behind, tells of what it cannot mend, and delivers webhooks."""
 
 import logging
+import os
+import secrets
+import socket
 import threading
-import time
-from collections.abc import Callable
+from functools import partial
 
 from service.artifact_cleanup import ArtifactCleanup
-from service.errors import DriftgateError, ErrorCode
+from service.artifacts.stores import open_artifacts
+from service.reconciliation.audit import Audit
+from service.reconciliation.expired_leases import take_expired_leases
+from service.reconciliation.lost_doorbells import ring_for_waiting_jobs
+from service.reconciliation.orphaned_folders import remove_orphaned_folders
+from service.reconciliation.overdue_jobs import end_overdue_jobs
+from service.reconciliation.rounds import Duty, Reconciler
+from service.reconciliation.stuck_jobs import report_stuck_jobs
+from service.reconciliation.waiting_jobs import explain_unmet_needs, forget_old_workers
 from service.settings import Settings
 from service.stop_signals import stop_on_signals
 from service.storage.job_store import JobStore
+from service.storage.leader_lease import LeaderLease
 from service.storage.sessions import Database
 from service.storage.webhook_queue import WebhookQueue
 from service.task_queue import Doorbell, celery_app
 from service.webhook_delivery import Deliverer
 
-MAX_LEASES_AT_ONCE = 100
-
-logger = logging.getLogger(__name__)
-
-
-class Reconciler:
-    """Several may run at once: every step is a compare-and-set or a harmless ring.
-
-    After the database was away every lease looks expired, though workers could not renew theirs. So
-    nothing is taken until the database has answered for one lease without a break, counted anew from
-    the start and from every outage.
-    """
-
-    def __init__(
-        self,
-        *,
-        job_store: JobStore,
-        doorbell: Doorbell,
-        cleanup: ArtifactCleanup,
-        lease_s: float,
-        max_attempts_without_progress: int,
-        interval_s: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._job_store = job_store
-        self._doorbell = doorbell
-        self._cleanup = cleanup
-        self._lease_s = lease_s
-        self._max_attempts = max_attempts_without_progress
-        self._interval_s = interval_s
-        self._clock = clock
-        self._answered_since: float | None = None
-
-    def run_once(self) -> None:
-        """One round; an outage of the database ends it and is remembered."""
-        try:
-            # Rings need an answer of the database too, so an outage is noticed with nothing to take.
-            self._ring_for_waiting_jobs()
-            if self._database_is_steady():
-                self._take_expired_leases()
-            self._cleanup.run_once()
-        except DriftgateError as error:
-            if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
-                raise
-            self._answered_since = None
-            logger.warning("no round: %s", error.message)
-
-    def run_forever(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            self.run_once()
-            stop.wait(self._interval_s)
-
-    def _database_is_steady(self) -> bool:
-        now = self._clock()
-        if self._answered_since is None:
-            self._answered_since = now
-        return now - self._answered_since >= self._lease_s
-
-    def _take_expired_leases(self) -> None:
-        for lease in self._job_store.expired_leases(MAX_LEASES_AT_ONCE):
-            state = self._job_store.take_expired(
-                lease.job_id, lease.epoch, max_attempts=self._max_attempts
-            )
-            if state is not None:
-                logger.warning(
-                    "attempt %d of job %s lost its worker %s: the job is %s",
-                    lease.epoch,
-                    lease.job_id,
-                    lease.owner,
-                    state,
-                )
-
-    def _ring_for_waiting_jobs(self) -> None:
-        """As many messages as there are jobs waiting: more would only pile up."""
-        for queue in self._job_store.queues_with_work():
-            num_messages = self._doorbell.num_waiting(queue)
-            if num_messages is not None:
-                num_missing = self._job_store.num_queued(queue) - num_messages
-                if num_missing > 0:
-                    self._doorbell.ring(queue, times=num_missing)
+# Rounds that a leader may miss before another takes over.
+LEADER_ROUNDS = 3
+EXPLAINED_EVERY_S = 30.0
+HOUR_S = 3600.0
 
 
 def run(settings: Settings) -> None:
@@ -108,20 +43,56 @@ def run(settings: Settings) -> None:
         target=_deliver_webhooks, args=(database, settings, stop), name="webhooks", daemon=True
     )
     deliveries.start()
-    job_store = JobStore(database)
+    leadership = LeaderLease(
+        database,
+        name="reconciler",
+        owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        lease_s=LEADER_ROUNDS * settings.reconcile_interval_s,
+    )
     Reconciler(
-        job_store=job_store,
-        doorbell=doorbell,
-        cleanup=ArtifactCleanup(
-            job_store=job_store, artifact_root=settings.resolved_artifact_root()
-        ),
+        duties_of(settings, database=database, doorbell=doorbell),
+        leadership=leadership,
         lease_s=settings.lease_s,
-        max_attempts_without_progress=settings.max_attempts_without_progress,
         interval_s=settings.reconcile_interval_s,
-    ).run_forever(stop)
+    ).run_forever(stop, health_file=settings.health_file)
     deliveries.join()
     doorbell.close()
     database.close()
+
+
+def duties_of(settings: Settings, *, database: Database, doorbell: Doorbell) -> list[Duty]:
+    """In the order of a round."""
+    job_store = JobStore(database)
+    cleanup = ArtifactCleanup(job_store=job_store, artifacts=open_artifacts(settings))
+    duties = [
+        Duty(partial(ring_for_waiting_jobs, job_store, doorbell)),
+        Duty(
+            partial(
+                take_expired_leases,
+                job_store,
+                max_attempts_without_progress=settings.max_attempts_without_progress,
+            ),
+            needs_steadiness=True,
+        ),
+        Duty(
+            partial(end_overdue_jobs, job_store, grace_s=settings.lease_s + settings.stop_grace_s),
+            needs_steadiness=True,
+        ),
+        Duty(
+            partial(explain_unmet_needs, database, live_within_s=settings.lease_s),
+            every_s=EXPLAINED_EVERY_S,
+        ),
+        Duty(cleanup.run_once),
+        Duty(partial(forget_old_workers, database), every_s=HOUR_S),
+        Duty(
+            partial(remove_orphaned_folders, database, settings.resolved_artifact_root()),
+            every_s=HOUR_S,
+        ),
+        Duty(Audit(database).run_once, every_s=settings.audit_interval_s),
+    ]
+    if settings.stuck_after_s is not None:
+        duties.append(Duty(partial(report_stuck_jobs, database, after_s=settings.stuck_after_s)))
+    return duties
 
 
 def _deliver_webhooks(database: Database, settings: Settings, stop: threading.Event) -> None:

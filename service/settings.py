@@ -6,10 +6,10 @@ import tempfile
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import DriftgateError, ErrorCode, Violation
@@ -17,6 +17,8 @@ from service.errors import DriftgateError, ErrorCode, Violation
 # sun_path holds 108 bytes, the last of them zero.
 MAX_SOCKET_PATH_BYTES = 107
 SECRET_PREFIX = "DRIFTGATE_SECRET_"
+
+QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_\-]{1,63}$")]
 
 
 class Settings(BaseSettings):
@@ -37,7 +39,35 @@ class Settings(BaseSettings):
         description="Folder of published problem sets, NAME.jsonl; the hub where unset or a file is "
         "missing there.",
     )
-    artifact_root: Path | None = Field(default=None, description="Checkpoints go below this.")
+    artifact_root: Path | None = Field(
+        default=None,
+        description="Checkpoints and uploads go below this, or while they are made where artifact_url is set.",
+    )
+    artifact_url: str | None = Field(
+        default=None,
+        description="Where checkpoints and uploads go in place of artifact_root: s3://, gs://, az:// or "
+        "abfs://BUCKET/PREFIX, file:///FOLDER, or another URL that fsspec opens.",
+    )
+    artifact_endpoint: str | None = Field(
+        default=None, description="Of a server that speaks S3; Amazon's when unset."
+    )
+    artifact_region: str | None = Field(default=None, description="Of s3.")
+    artifact_credentials: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Secrets of the artifact store as FIELD=NAME, separated by commas, such as "
+        "access_key_id=STORE_ID,secret_access_key=STORE_KEY; the process's own role when unset.",
+    )
+    artifact_patience_s: float = Field(
+        default=600.0,
+        ge=0,
+        description="How long an attempt waits for an artifact store that is full or away, before the job is "
+        "queued again.",
+    )
+    dataset_cache_bytes: int = Field(
+        default=2 * 2**30,
+        ge=0,
+        description="Of the local copies of uploaded problem sets, where artifact_url is set.",
+    )
     hub_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("Qwen/*", "HuggingFaceTB/*", "meta-llama/*"),
         description="Hub ids that jobs may name, as shell patterns, separated by commas.",
@@ -107,11 +137,37 @@ class Settings(BaseSettings):
         description="Let webhooks go to private addresses, such as localhost in tests.",
     )
 
-    queue: str = Field(default="default", pattern=r"^[a-z0-9_\-]{1,63}$")
+    queue: QueueName = "default"
+    queues: Annotated[tuple[QueueName, ...], NoDecode] = Field(
+        default=(),
+        description="Queues that a worker takes jobs from, separated by commas; `queue`, which jobs are "
+        "submitted to, when unset.",
+    )
+    worker_device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="What a worker computes on; `auto` looks for an NVIDIA driver."
+    )
+    worker_memory_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**62,
+        description="Of the worker's device, for one job; asked of the system when unset.",
+    )
+    worker_aside_s: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="How long a worker claims nothing after two different jobs died on it in a row; twice as "
+        "long each further time, until a job succeeds there.",
+    )
     worker_slots: int = Field(
         default=1, ge=1, le=64, description="Jobs that a worker runs at once."
     )
     threads_per_job: int = Field(default=1, ge=1, le=256, description="CPU threads of a job.")
+    nursery: bool = Field(
+        default=True,
+        description="Keep a process that has imported torch, from which the worker's children are forked: jobs "
+        "start seconds earlier, for some 400 MB of memory.",
+    )
     device_flops: float | None = Field(
         default=None,
         gt=0,
@@ -125,6 +181,19 @@ class Settings(BaseSettings):
         default=5.0, gt=0, description="How often an idle worker looks for work without a message."
     )
     reconcile_interval_s: float = Field(default=5.0, gt=0)
+    health_file: Path | None = Field(
+        default=None,
+        description="What a worker or a reconciler touches at every turn of its loop, a file for each "
+        "process, for `driftgate healthcheck`.",
+    )
+    audit_interval_s: float = Field(
+        default=3600.0, gt=0, description="How often the reconciler looks for rows that contradict."
+    )
+    stuck_after_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="A running job that has not moved for so long gets an event; never when unset.",
+    )
     max_attempts_without_progress: int = Field(default=3, ge=1)
     stop_grace_s: float = Field(
         default=20.0, gt=0, description="From asking a child to checkpoint and stop to killing it."
@@ -136,6 +205,8 @@ class Settings(BaseSettings):
         "export_url_allow",
         "export_endpoints",
         "export_hub_allow",
+        "artifact_credentials",
+        "queues",
         mode="before",
     )
     @classmethod
@@ -175,9 +246,17 @@ class Settings(BaseSettings):
     def resolved_export_root(self) -> Path:
         return (self.export_root or self.data_dir / "exports").resolve()
 
+    def resolved_queues(self) -> tuple[str, ...]:
+        """What a worker takes jobs from."""
+        return self.queues or (self.queue,)
+
     def uploads_folder(self) -> Path:
-        """Uploaded problem sets; on the artifact store, so that every worker sees them."""
+        """Uploaded problem sets, or where artifact_url is set, those that are still arriving."""
         return self.resolved_artifact_root() / "datasets"
+
+    def dataset_cache_folder(self) -> Path:
+        """Copies of uploaded problem sets that are kept elsewhere."""
+        return self.data_dir.resolve() / "cache" / "datasets"
 
 
 def secret_of_environment(name: str) -> str | None:

@@ -23,19 +23,30 @@ def stop_on_signals(
     Once a process, from its main thread.
     """
     stop = threading.Event()
+
+    def take(number: int) -> None:
+        if stop.is_set() and on_second is not None:
+            on_second(number)
+        stop.set()
+
+    watch_signals(numbers, take)
+    for each in numbers:
+        signal.signal(each, lambda *_: None)
+    return stop
+
+
+def watch_signals(numbers: Sequence[signal.Signals], take: Callable[[int], None]) -> None:
+    """Calls `take`, in a thread, with each of the signals that this process has any Python handler for.
+
+    Once a process, from its main thread.
+    """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing)
 
     def watch() -> None:
         while number := os.read(reading, 1):
-            if number[0] not in numbers:
-                continue
-            if stop.is_set() and on_second is not None:
-                on_second(number[0])
-            stop.set()
+            if number[0] in numbers:
+                take(number[0])
 
     threading.Thread(target=watch, name="stop-signals", daemon=True).start()
-    for each in numbers:
-        signal.signal(each, lambda *_: None)
-    return stop

@@ -6,6 +6,7 @@
 - `database`: `service.storage.sessions.Database` on `database_url`.
 - `redis_url`: a Valkey server (Redis protocol) by TCP, emptied before the test.
 - `unused_port`: a TCP port of 127.0.0.1 that nothing listens on.
+- `bucket`: an empty bucket of an S3 server; `settings_factory(**bucket.settings())` keeps artifacts there.
 - `settings_factory(**fields)`: `Settings` with its `data_dir` in the test's own folder and nothing of
   the environment's `DRIFTGATE_…`. It names no database and no broker unless given
   (`settings_factory(database_url=database_url, broker_url=redis_url)`).
@@ -33,6 +34,7 @@ from sqlalchemy.engine import make_url
 from service.settings import Settings
 from service.storage.sessions import Database, migrate
 from service.storage.tables import Table
+from tests.s3_server import SECRETS, Bucket, S3Server
 
 # On a busy machine an example may take long, which is no finding. All else stays as it was chosen.
 hypothesis.settings.register_profile("unhurried", hypothesis.settings.default, deadline=None)
@@ -184,6 +186,20 @@ def redis_server(server_folder: Path) -> Iterator[str]:
     client.close()
     server.terminate()
     server.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def s3_server(server_folder: Path) -> Iterator[S3Server]:
+    server = S3Server(server_folder, before_start=_die_with_the_tests)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    return Bucket(s3_server.url, f"artifacts-{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture

@@ -12,6 +12,10 @@ def is_alive(pid: int) -> bool:
     return state not in {"Z", "X"}
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def pids_of(*words: str) -> list[int]:
     """Living processes whose command line holds every one of the words."""
     return [

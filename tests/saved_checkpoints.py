@@ -1,9 +1,10 @@
 """A job with checkpoints on disk, made of a few bytes in place of a model."""
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from service.artifacts.stores import open_artifacts
 from service.jobs.results import Checkpoint, Job
 from service.jobs.state import JobState
 from service.settings import Settings
@@ -37,6 +38,9 @@ class SavedJob:
     def folder(self, step: int) -> Path:
         return Path(self.checkpoints[step].uri)
 
+    def key(self, step: int) -> str:
+        return f"jobs/{self.job.id}/1/step-{step}"
+
 
 def saved_job(database: Database, settings: Settings, *, steps=(2, 4), files=None) -> SavedJob:
     """The last of the steps is the final one."""
@@ -45,8 +49,10 @@ def saved_job(database: Database, settings: Settings, *, steps=(2, 4), files=Non
     lease = jobs.claim(queue="saved", owner="test", lease_s=60).lease
     assert lease.job_id == job_id
     jobs.start_running(lease)
+    store = open_artifacts(settings).written
     for step in steps:
-        folder = settings.resolved_artifact_root() / "jobs" / job_id / "1" / f"step-{step}"
+        key = f"jobs/{job_id}/1/step-{step}"
+        folder = store.local_path(key) or settings.data_dir / "unsent" / f"step-{step}"
         record = write_checkpoint(
             lambda path: _write(path, FILES if files is None else files),
             folder=folder,
@@ -54,7 +60,8 @@ def saved_job(database: Database, settings: Settings, *, steps=(2, 4), files=Non
             update=2 * step,
             final=step == steps[-1],
         )
-        results.record_checkpoint(lease, record)
+        store.put_folder(folder, key)
+        results.record_checkpoint(lease, replace(record, uri=store.uri(key)))
     jobs.finish(lease, state=JobState.SUCCEEDED, failure=None, message="Done.")
     saved = SavedJob(jobs, results, settings, jobs.get(job_id))
     saved.checkpoints = {each.step: each for each in results.latest_checkpoints(job_id)}

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from service.artifacts.stores import ArtifactStores, open_artifacts
+from service.jobs.records import AttemptEvent
 from service.jobs.spec import ComputeSpec
 from service.settings import Settings
 from service.storage.job_store import JobStore, Lease
@@ -16,6 +18,7 @@ from service.storage.result_store import ResultStore
 from worker.database_outage import outlast_outage
 from worker.recorder import Recorder
 from worker.rollouts.engine import RolloutEngine
+from worker.store_outage import outlast_store_outage
 
 DATABASE_RETRY_S = 2.0
 
@@ -48,3 +51,23 @@ class Attempt:
     def pause(self) -> bool:
         """Waits a little between two tries; True where the attempt should give up."""
         return self.stop.wait(DATABASE_RETRY_S)
+
+    @property
+    def artifacts(self) -> ArtifactStores:
+        """Where checkpoints are."""
+        return open_artifacts(self.settings)
+
+    def outlast_store(self, call: Callable[[], Result]) -> Result:
+        """The result of a call that needs the artifact store.
+
+        Raises ARTIFACTS_UNAVAILABLE where that stays full or away for longer than the settings say.
+        """
+        return outlast_store_outage(
+            call,
+            patience_s=self.settings.artifact_patience_s,
+            stop=self.stop,
+            report=self._report_store_outage,
+        )
+
+    def _report_store_outage(self, message: str) -> None:
+        self.recorder.record_now(AttemptEvent("artifacts_unavailable", message))

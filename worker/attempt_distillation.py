@@ -26,11 +26,13 @@ from worker.training.trainer import Trainer
 def distil(attempt: Attempt, spec: JobSpec, *, device: torch.device, dtype: torch.dtype) -> None:
     """Does what earlier attempts have not done of the job. Raises StopRequestedError when drained."""
     models = load_models(attempt, spec, device=device, dtype=dtype)
-    benchmarks = load_benchmarks(
-        spec.evaluation,
-        tokenizer=models.tokenizer,
-        max_prompt_tokens=spec.rollout.max_prompt_tokens,
-        settings=attempt.settings,
+    benchmarks = attempt.outlast_store(
+        lambda: load_benchmarks(
+            spec.evaluation,
+            tokenizer=models.tokenizer,
+            max_prompt_tokens=spec.rollout.max_prompt_tokens,
+            settings=attempt.settings,
+        )
     )
     prompts = _training_prompts(attempt, spec, models.tokenizer, benchmarks)
     with Grader() as grader:
@@ -133,8 +135,10 @@ def _training_prompts(
 ) -> tuple[Prompt, ...]:
     """The prompts to train on, without those that overlap with a benchmark unless the spec keeps them."""
     source, field = spec.prompts.problems, "prompts.problems"
-    problems = load_problems(
-        source, settings=attempt.settings, split="training", field=field, graded=False
+    problems = attempt.outlast_store(
+        lambda: load_problems(
+            source, settings=attempt.settings, split="training", field=field, graded=False
+        )
     )
     report = prompt_overlap(
         problems,

@@ -15,6 +15,7 @@ class ExitStatus(enum.IntEnum):
 
     DONE = 0
     FAILED = 1
+    NO_STORE = 74  # the artifact store is full or away, by no fault of the job
     STOPPED = 75  # asked to stop: checkpointed, the next attempt goes on from there
     FENCED = 76  # another attempt holds the job
 

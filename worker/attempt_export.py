@@ -6,10 +6,10 @@ from service.jobs.records import AttemptEvent
 from service.jobs.results import Checkpoint
 from service.jobs.spec import ExportJobSpec
 from service.jobs.state import JobPhase
-from service.preflight.checkpoint_folder import open_checkpoint
 from service.preflight.export import check_place, export_folder, find_exported
-from service.preflight.secret_values import secret_value
+from service.secret_values import secret_value
 from worker.attempt import Attempt
+from worker.attempt_artifacts import model_of_checkpoint
 from worker.exports.folder import copy_to_folder
 from worker.exports.hub import push_to_hub
 from worker.exports.model_card import model_card
@@ -36,20 +36,18 @@ def export_checkpoint(attempt: Attempt, spec: ExportJobSpec) -> None:
 
 
 def _copy(attempt: Attempt, spec: ExportJobSpec, checkpoint: Checkpoint) -> None:
-    root = attempt.settings.resolved_artifact_root()
-    source = export_source(
-        open_checkpoint(checkpoint, artifact_root=root),
-        stop=attempt.stop,
-        report=lambda text: _record(attempt, text),
-    )
-    match spec.destination:
-        case FolderDestination():
-            target = export_folder(spec.destination, settings=attempt.settings)
-            copy_to_folder(source, target, job_id=attempt.lease.job_id)
-        case ObjectStoreDestination():
-            _copy_to_store(attempt, source, spec.destination)
-        case HubDestination():
-            _push_to_hub(attempt, source, spec.destination, checkpoint, job_id=spec.job_id)
+    with model_of_checkpoint(attempt, checkpoint) as folder:
+        source = export_source(
+            folder, stop=attempt.stop, report=lambda text: _record(attempt, text)
+        )
+        match spec.destination:
+            case FolderDestination():
+                target = export_folder(spec.destination, settings=attempt.settings)
+                copy_to_folder(source, target, job_id=attempt.lease.job_id)
+            case ObjectStoreDestination():
+                _copy_to_store(attempt, source, spec.destination)
+            case HubDestination():
+                _push_to_hub(attempt, source, spec.destination, checkpoint, job_id=spec.job_id)
 
 
 def _copy_to_store(

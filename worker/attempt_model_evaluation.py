@@ -16,11 +16,13 @@ def evaluate_model(
 ) -> None:
     """Does what earlier attempts have not done of the job. Raises StopRequestedError when drained."""
     engine, tokenizer = load_evaluated_model(attempt, spec, device=device, dtype=dtype)
-    benchmarks = load_benchmarks(
-        spec.evaluation,
-        tokenizer=tokenizer,
-        max_prompt_tokens=spec.max_prompt_tokens,
-        settings=attempt.settings,
+    benchmarks = attempt.outlast_store(
+        lambda: load_benchmarks(
+            spec.evaluation,
+            tokenizer=tokenizer,
+            max_prompt_tokens=spec.max_prompt_tokens,
+            settings=attempt.settings,
+        )
     )
     with Grader() as grader:
         AttemptEvaluation(

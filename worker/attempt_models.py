@@ -1,6 +1,7 @@
 """The models of an attempt, from what the spec names to engines that sample from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from service.preflight.evaluation_checks import check_evaluation_on_worker
 from service.preflight.models import download_model
 from service.preflight.warm_start import find_warm_start
 from worker.attempt import Attempt
+from worker.attempt_artifacts import local_checkpoint
 from worker.rollouts.engine import RolloutEngine
 from worker.training.adapter import add_adapter
-from worker.training.checkpoints import verify_checkpoint
 from worker.training.models import (
     checkpoint_layers,
     eos_token_ids,
@@ -47,9 +48,9 @@ def load_models(
     """
     if spec.student.hub_token is not None or spec.teacher.hub_token is not None:
         _record_warnings(attempt, check_on_worker(spec, attempt.settings).warnings)
-    student_folder = _student_folder(attempt, spec)
-    tokenizer = load_tokenizer(student_folder)
-    student = load_causal_lm(student_folder, device=device, dtype=dtype)
+    with _student_folder(attempt, spec) as student_folder:
+        tokenizer = load_tokenizer(student_folder)
+        student = load_causal_lm(student_folder, device=device, dtype=dtype)
     if spec.lora is not None:
         add_adapter(student, spec=spec.lora, seed=spec.seed)
     if spec.compute.gradient_checkpointing:
@@ -79,11 +80,13 @@ def load_evaluated_model(
     return attempt.make_engine(model, tokenizer, end_tokens, spec.compute, device), tokenizer
 
 
-def _student_folder(attempt: Attempt, spec: JobSpec) -> Path:
+@contextmanager
+def _student_folder(attempt: Attempt, spec: JobSpec) -> Iterator[Path]:
     """The named model, or the checkpoint of an earlier job, proved whole."""
     warm_start = spec.warm_start
     if warm_start is None:
-        return download_model(spec.student, settings=attempt.settings, field="student")
+        yield download_model(spec.student, settings=attempt.settings, field="student")
+        return
     checkpoint = attempt.outlast(
         lambda: find_warm_start(
             warm_start,
@@ -92,9 +95,8 @@ def _student_folder(attempt: Attempt, spec: JobSpec) -> Path:
             result_store=attempt.result_store,
         )
     )
-    folder = Path(checkpoint.uri)
-    verify_checkpoint(folder, manifest_sha256=checkpoint.manifest_sha256)
-    return folder
+    with local_checkpoint(attempt, checkpoint) as folder:
+        yield folder
 
 
 def _record_warnings(attempt: Attempt, warnings: Sequence[SpecWarning]) -> None:

@@ -31,7 +31,9 @@ def regrade(attempt: Attempt, spec: RegradeJobSpec) -> None:
         lambda: find_regraded(spec, job_store=attempt.job_store, result_store=attempt.result_store)
     )
     evaluation = evaluation_of(source)
-    benchmarks = graded_benchmarks(evaluation, settings=attempt.settings)
+    benchmarks = attempt.outlast_store(
+        lambda: graded_benchmarks(evaluation, settings=attempt.settings)
+    )
     finished = attempt.outlast(lambda: attempt.result_store.evaluated(source.id))
     attempt.recorder.record_now(JobPhase.EVALUATING)
     with Grader() as grader:

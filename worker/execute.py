@@ -5,12 +5,14 @@ which is the supervisor's once this process has been reaped.
 """
 
 import argparse
+import faulthandler
 import logging
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -35,6 +37,7 @@ from worker.attempt_model_evaluation import evaluate_model
 from worker.attempt_regrade import regrade
 from worker.recorder import Recorder
 from worker.rollouts.transformers_engine import TransformersEngine
+from worker.spool import SPOOL_FILE, Spool, SpoolDamagedError, remove_spools
 from worker.training.models import compute_choice, compute_device, compute_dtype, pad_token_id
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ def main(
 ) -> int:
     """Runs the attempt named on the command line; an ExitStatus, or a traceback for a crash."""
     options = _parse(arguments)
+    faulthandler.enable()  # a crash of native code leaves its traceback in the log
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     disable_progress_bar()  # the log is no terminal
     stop = stop_on_signals([signal.SIGTERM])
@@ -69,8 +73,14 @@ def main(
         if error.code is ErrorCode.DATABASE_UNAVAILABLE:
             return ExitStatus.STOPPED
         logger.exception("the attempt failed")
+        if error.code is ErrorCode.ARTIFACTS_UNAVAILABLE:
+            with suppress(OSError):  # maybe there is no room for it either
+                write_failure(_failure_of_refusal(error), options.attempt_dir)
+            return ExitStatus.NO_STORE
         write_failure(_failure_of_refusal(error), options.attempt_dir)
         return ExitStatus.FAILED
+    except SpoolDamagedError:
+        raise  # a crash: the next attempt computes again what is lost
     except Exception as error:
         logger.exception("the attempt failed")
         write_failure(_failure_of_bug(error), options.attempt_dir)
@@ -105,6 +115,7 @@ def run(
 ) -> None:
     """Does what earlier attempts have not done of the job. Raises StopRequestedError when drained."""
     torch.set_num_threads(settings.threads_per_job)
+    remove_spools(attempt_dir.parent, before_epoch=lease.epoch)
     database = Database(settings.resolved_database_url())
     job_store, result_store = JobStore(database), ResultStore(database)
     attempt = Attempt(
@@ -113,7 +124,12 @@ def run(
         settings=settings,
         job_store=job_store,
         result_store=result_store,
-        recorder=Recorder(job_store=job_store, result_store=result_store, lease=lease),
+        recorder=Recorder(
+            job_store=job_store,
+            result_store=result_store,
+            lease=lease,
+            spool=Spool(attempt_dir / SPOOL_FILE),
+        ),
         stop=stop,
         make_engine=make_engine,
     )

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import (
@@ -20,6 +21,7 @@ from service.jobs.state import JobPhase
 from service.storage.job_store import JobStore, Lease
 from service.storage.result_store import ResultStore
 from worker.database_outage import outlast_outage
+from worker.spool import Single, Spool, Write
 
 logger = logging.getLogger(__name__)
 
@@ -27,45 +29,37 @@ FLUSH_INTERVAL_S = 1.0
 MAX_RETRY_INTERVAL_S = 30.0
 MAX_UPDATES_PER_WRITE = 256
 
-# Written as soon as it is recorded; updates come in batches.
-Single = (
-    EvaluationRecord
-    | SampleBatchRecord
-    | PromptOverlapRecord
-    | CheckpointRecord
-    | JobPhase
-    | AttemptEvent
-)
-Write = UpdateRecord | Single
-
 
 class Recorder:
-    """A queue of writes. While the database is away they wait in memory and training goes on.
+    """A queue of writes. While the database is away they wait on disk, or in memory where the disk is full.
 
     The row of a checkpoint is its commit point, so it is written only after every write before it: an
     attempt that resumes there finds the metrics up to there. What a killed attempt had not written
     lies after its last committed checkpoint and is computed again, to the same values.
-    Any call may raise LEASE_LOST.
+    Any call may raise LEASE_LOST, and SpoolDamagedError after an outage.
     """
 
-    def __init__(self, *, job_store: JobStore, result_store: ResultStore, lease: Lease) -> None:
+    def __init__(
+        self, *, job_store: JobStore, result_store: ResultStore, lease: Lease, spool: Spool
+    ) -> None:
         self._job_store = job_store
         self._result_store = result_store
         self._lease = lease
-        self._waiting: deque[Write] = deque()
-        self._next_flush_at = time.monotonic() + FLUSH_INTERVAL_S
+        self._spool = spool
+        self._waiting: deque[Write] = deque()  # after those in the spool
+        self._next_flush_at = time.monotonic()  # the first update shows at once that the job moves
         self._retry_at = time.monotonic()
         self._retry_interval_s = FLUSH_INTERVAL_S
 
     def record_update(self, record: UpdateRecord) -> None:
         """Written with its neighbours, about once a second; the update ended now."""
-        self._waiting.append(replace(record, at=datetime.now(UTC)))
+        self._wait_in_line(replace(record, at=datetime.now(UTC)))
         if time.monotonic() >= self._next_flush_at:
             self.flush()
 
     def record_now(self, record: Single) -> bool:
         """Whether it is written by now; where not, it will be."""
-        self._waiting.append(record)
+        self._wait_in_line(record)
         return time.monotonic() >= self._retry_at and self.flush()
 
     def flush(self) -> bool:
@@ -75,7 +69,8 @@ class Recorder:
         except DriftgateError as error:
             if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
                 raise
-            logger.warning("%d writes wait: %s", len(self._waiting), error.message)
+            self._move_to_spool()
+            logger.warning("%d writes wait: %s", self._num_waiting(), error.message)
             # A try may last as long as a connection takes to time out: they become rarer.
             self._retry_interval_s = min(MAX_RETRY_INTERVAL_S, 2 * self._retry_interval_s)
             self._retry_at = self._next_flush_at = time.monotonic() + self._retry_interval_s
@@ -88,23 +83,41 @@ class Recorder:
         """Returns once everything is written, however long the database is away; see outlast_outage."""
         outlast_outage(self._write_waiting, pause=pause)
 
+    def _wait_in_line(self, write: Write) -> None:
+        self._waiting.append(write)
+        if self._spool.num_waiting:  # the database is away
+            self._move_to_spool()
+
+    def _move_to_spool(self) -> None:
+        try:
+            while self._waiting:
+                self._spool.append(self._waiting[0])
+                self._waiting.popleft()
+        except OSError as error:
+            logger.warning("writes wait in memory: %s", error)
+
+    def _num_waiting(self) -> int:
+        return self._spool.num_waiting + len(self._waiting)
+
     def _write_waiting(self) -> None:
+        while self._spool.num_waiting:
+            self._spool.drop(self._write_first(self._spool.read()))
         while self._waiting:
-            if isinstance(self._waiting[0], UpdateRecord):
-                self._write_updates()
-            else:
-                self._write_one(self._waiting[0])
+            for _ in range(self._write_first(self._waiting)):
                 self._waiting.popleft()
 
-    def _write_updates(self) -> None:
-        batch: list[UpdateRecord] = []
-        for record in self._waiting:
-            if not isinstance(record, UpdateRecord) or len(batch) == MAX_UPDATES_PER_WRITE:
+    def _write_first(self, writes: Iterable[Write]) -> int:
+        """Writes the first, or the updates that begin the line, in one transaction; how many it was."""
+        updates: list[UpdateRecord] = []
+        for write in islice(writes, MAX_UPDATES_PER_WRITE):
+            if not isinstance(write, UpdateRecord):
+                if not updates:
+                    self._write_one(write)
+                    return 1
                 break
-            batch.append(record)
-        self._result_store.append_updates(self._lease, batch)
-        for _ in batch:
-            self._waiting.popleft()
+            updates.append(write)
+        self._result_store.append_updates(self._lease, updates)
+        return len(updates)
 
     def _write_one(self, record: Single) -> None:
         match record:

@@ -1,27 +1,34 @@
 """Holds one job: starts the child that trains it, keeps the lease, and writes how it ended."""
 
 import logging
+import math
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import TypeVar
 
-from service.child_process import ChildProcess, describe_exit, last_lines
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.results import Failure
 from service.jobs.state import JobState
-from service.storage.job_store import Claim, JobStore, Lease
+from service.storage.job_store import Claim, JobStore, Lease, Orders
 from worker.attempt_end import LOG_FILE, ExitStatus, read_failure
+from worker.attempt_process import AttemptProcess, NeverStartedError, spawn
 from worker.database_outage import outlast_outage
+from worker.exit_causes import cause_of_death, out_of_memory_kills
+from worker.nursery_keeper import NurseryKeeper
+from worker.scratch import remove_scratch
 
 logger = logging.getLogger(__name__)
 
 # How soon a drain is noticed; a child's end is noticed at once.
 WATCH_INTERVAL_S = 0.2
+# By the signal where it came before the child could handle it.
+STOPPED_STATUSES = (ExitStatus.STOPPED, -signal.SIGTERM)
 
 
 Result = TypeVar("Result")
@@ -29,8 +36,12 @@ Result = TypeVar("Result")
 
 def execute_command(lease: Lease, attempt_dir: Path) -> Sequence[str]:
     """The command that runs one attempt in its folder."""
+    arguments = execute_arguments(lease, attempt_dir)
+    return (sys.executable, "-P", "-m", "worker.execute", *arguments)
+
+
+def execute_arguments(lease: Lease, attempt_dir: Path) -> Sequence[str]:
     return (
-        *(sys.executable, "-P", "-m", "worker.execute"),
         *("--job", lease.job_id),
         *("--epoch", str(lease.epoch)),
         *("--owner", lease.owner),
@@ -42,9 +53,28 @@ class _CancelledError(Exception):
     """A client asked for the job's end."""
 
 
+class _Asked(Enum):
+    """Why the child was asked to stop; the last word counts."""
+
+    NOT = auto()
+    TO_PAUSE = auto()
+    TO_DRAIN = auto()
+    AT_DEADLINE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    exit_status: int
+    asked: _Asked
+
+
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """Supervises claimed jobs, each from the thread that calls; lengths are in seconds."""
+    """Supervises claimed jobs, each from the thread that calls; lengths are in seconds.
+
+    drain: lets children checkpoint and stop; at_once: kills them. nursery: where children are forked from rather
+    than started anew.
+    """
 
     job_store: JobStore
     artifact_root: Path
@@ -54,7 +84,9 @@ class Supervisor:
     max_attempts_without_progress: int
     threads_per_job: int
     drain: threading.Event
+    at_once: threading.Event = field(default_factory=threading.Event)
     child_command: Callable[[Lease, Path], Sequence[str]] = execute_command
+    nursery: NurseryKeeper | None = None
 
     def supervise(self, claim: Claim) -> None:
         """Runs the claimed job's attempt to its end; blocks until the child has been reaped."""
@@ -74,75 +106,124 @@ class Supervisor:
         attempt_dir = self.artifact_root / "jobs" / lease.job_id / str(lease.epoch)
         attempt_dir.mkdir(parents=True, exist_ok=True)
         self._outlast(lambda: self.job_store.start_running(lease))
-        threads = str(self.threads_per_job)
-        child = ChildProcess(
-            self.child_command(lease, attempt_dir),
-            log_path=attempt_dir / LOG_FILE,
-            environment={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-        )
+        kills_before = out_of_memory_kills()
+        child = self._forked(lease, attempt_dir) or self._spawned(lease, attempt_dir)
         try:
-            exit_status = self._watch(child, lease)
+            try:
+                end = self._watch(child, lease)
+            except NeverStartedError:
+                logger.warning("job %s: its child is started anew", lease.job_id)
+                child = self._spawned(lease, attempt_dir)
+                end = self._watch(child, lease)
+        except NeverStartedError:
+            message = "The training process could not be started; the worker's log may say why."
+            self._release(lease, counted=True, message=message)
         except _CancelledError:
             child.kill()
             self._finish(lease, state=JobState.CANCELLED, message="Cancelled while it ran.")
         else:
-            self._report(lease, exit_status, attempt_dir)
+            cause = cause_of_death(
+                end.exit_status,
+                guard_was_lost=child.guard_was_lost,
+                kills_before=kills_before,
+                log_path=attempt_dir / LOG_FILE,
+            )
+            self._report(lease, end, attempt_dir, cause=cause)
         finally:
             child.kill()
+            remove_scratch(attempt_dir)
 
-    def _watch(self, child: ChildProcess, lease: Lease) -> int:
-        """The child's exit status; it is killed where it outstays a drain's grace.
+    def _forked(self, lease: Lease, attempt_dir: Path) -> AttemptProcess | None:
+        if self.nursery is None:
+            return None
+        arguments = execute_arguments(lease, attempt_dir)
+        return self.nursery.start_attempt(arguments, log_path=attempt_dir / LOG_FILE)
 
-        Raises LEASE_LOST when another attempt holds the job and _CancelledError when a client
-        cancelled it. While the database is away the child trains on: an expired lease may be
-        stolen, but is not invalid.
+    def _spawned(self, lease: Lease, attempt_dir: Path) -> AttemptProcess:
+        return spawn(
+            self.child_command(lease, attempt_dir),
+            log_path=attempt_dir / LOG_FILE,
+            environment=child_environment(self.threads_per_job),
+        )
+
+    def _watch(self, child: AttemptProcess, lease: Lease) -> _End:
+        """How the child ended; it is killed where it outstays the grace of a drain or of its deadline.
+
+        Raises LEASE_LOST when another attempt holds the job, _CancelledError when a client
+        cancelled it and NeverStartedError. While the database is away the child trains on: an expired
+        lease may be stolen, but is not invalid.
         """
         next_heartbeat_at = time.monotonic()
+        deadline_at = math.inf
         kill_at = None
-        told_to_pause = False
+        asked = _Asked.NOT
         while True:
             exit_status = child.wait(timeout_s=min(WATCH_INTERVAL_S, self.heartbeat_s))
             if exit_status is not None:
-                return exit_status
+                return _End(exit_status, asked)
             now = time.monotonic()
-            if self.drain.is_set() and kill_at is None:
-                child.ask_to_stop()
-                kill_at = now + self.stop_grace_s
-            if kill_at is not None and now >= kill_at:
-                return child.kill()
-            if now >= next_heartbeat_at:
-                if self._is_to_pause(lease) and not told_to_pause:
-                    # No grace runs out: to be killed would cost what it did since its last checkpoint.
+            if kill_at is None:
+                reason = self._reason_to_stop(is_overdue=now >= deadline_at)
+                if reason is not _Asked.NOT:
+                    asked = reason
                     child.ask_to_stop()
-                    told_to_pause = True
+                    # A child that has not started has nothing to save.
+                    kill_at = now if child.pid is None else now + self.stop_grace_s
+            elif now >= kill_at or self.at_once.is_set():
+                exit_status = child.kill()
+                return _End(-signal.SIGKILL if exit_status is None else exit_status, asked)
+            if now >= next_heartbeat_at:
+                orders = self._beat(lease)
+                if orders.seconds_left is not None:
+                    deadline_at = time.monotonic() + orders.seconds_left
+                if orders.pause and asked is _Asked.NOT:
+                    # No grace runs out: to be killed would cost what it did since its last checkpoint.
+                    asked = _Asked.TO_PAUSE
+                    child.ask_to_stop()
                 next_heartbeat_at = time.monotonic() + self.heartbeat_s
 
-    def _is_to_pause(self, lease: Lease) -> bool:
-        """Renews the lease. Raises LEASE_LOST and _CancelledError."""
+    def _reason_to_stop(self, *, is_overdue: bool) -> _Asked:
+        if self.drain.is_set():
+            return _Asked.TO_DRAIN
+        return _Asked.AT_DEADLINE if is_overdue else _Asked.NOT
+
+    def _beat(self, lease: Lease) -> Orders:
+        """Renews the lease; none of the orders where the database is away. Raises LEASE_LOST and _CancelledError."""
         try:
             orders = self.job_store.heartbeat(lease, lease_s=self.lease_s)
         except DriftgateError as error:
             if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
                 raise
             logger.warning("job %s trains on without heartbeat: %s", lease.job_id, error.message)
-            return False
+            return Orders(cancel=False, pause=False)
         if orders.cancel:
             raise _CancelledError
-        return orders.pause
+        return orders
 
-    def _report(self, lease: Lease, exit_status: int, attempt_dir: Path) -> None:
-        failure = read_failure(attempt_dir) if exit_status == ExitStatus.FAILED else None
-        if exit_status == ExitStatus.DONE:
+    def _report(self, lease: Lease, end: _End, attempt_dir: Path, *, cause: str) -> None:
+        failure = read_failure(attempt_dir) if end.exit_status == ExitStatus.FAILED else None
+        if end.exit_status == ExitStatus.DONE:
             self._finish(lease, state=JobState.SUCCEEDED, message="Everything is done.")
         elif failure is not None:
             self._finish(lease, state=JobState.FAILED, message=failure.message, failure=failure)
-        elif self.drain.is_set():
+        elif end.asked is _Asked.AT_DEADLINE:
+            # The database, whose clock it is, fails the job with DEADLINE_EXCEEDED.
+            self._release(lease, counted=False, message="Its attempt was stopped.")
+        elif end.asked is _Asked.TO_DRAIN:
             self._release(lease, counted=False, message="The worker was asked to stop.")
-        elif exit_status in (ExitStatus.STOPPED, -signal.SIGTERM):
-            # By the signal where it came before the child could handle it.
+        elif end.exit_status == ExitStatus.FENCED:
+            message = "The attempt found another one at its job."
+            self._release(lease, counted=False, message=message)
+        elif end.asked is _Asked.TO_PAUSE and end.exit_status in STOPPED_STATUSES:
+            self._release(lease, counted=False, message="The attempt stopped for the pause.")
+        elif end.exit_status in STOPPED_STATUSES:
             self._release(lease, counted=False, message="The attempt stopped when it was asked to.")
+        elif end.exit_status == ExitStatus.NO_STORE:
+            told = read_failure(attempt_dir)
+            message = told.message if told else "The artifact store is full or away."
+            self._release(lease, counted=False, message=message)
         else:
-            self._release(lease, counted=True, message=_crash_message(exit_status, attempt_dir))
+            self._release(lease, counted=True, message=cause)
 
     def _finish(
         self, lease: Lease, *, state: JobState, message: str, failure: Failure | None = None
@@ -167,7 +248,7 @@ class Supervisor:
         return outlast_outage(attempt, pause=lambda: self.drain.wait(self.heartbeat_s))
 
 
-def _crash_message(exit_status: int, attempt_dir: Path) -> str:
-    message = f"The training process {describe_exit(exit_status)}."
-    tail = last_lines(attempt_dir / LOG_FILE)
-    return f"{message} The end of its log:\n{tail}" if tail else message
+def child_environment(threads_per_job: int) -> dict[str, str]:
+    """Read by libraries when they are imported."""
+    threads = str(threads_per_job)
+    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}

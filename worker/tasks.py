@@ -1,19 +1,29 @@
 """The Celery worker: a message, or the clock, lets a free slot claim jobs until none is queued."""
 
+import itertools
 import logging
+import math
+import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.signals import worker_shutting_down
 
 from service.errors import DriftgateError
+from service.stop_signals import watch_signals
 from service.storage.job_store import JobStore
+from service.storage.worker_store import WorkerProfile
 from service.task_queue import TASK_NAME
 from worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
+
+# While every slot is taken Celery asks its broker for nothing, and its loop turns every two seconds: until then it does
+# not hear that there is work. The poll looks by itself meanwhile.
+DEAF_S = 2.5
+GLANCE_S = 0.2
 
 
 class WorkSlots:
@@ -29,6 +39,7 @@ class WorkSlots:
         self._free = threading.Semaphore(num_slots)
         self._run_next = run_next
         self._drain = drain
+        self._freed_at = -math.inf
 
     def work(self) -> None:
         """Runs jobs in this thread until none is queued; returns at once where no slot is free.
@@ -39,9 +50,13 @@ class WorkSlots:
             return
         try:
             while not self._drain.is_set() and self._run_next():
-                pass
+                self._freed_at = time.monotonic()
         finally:
             self._free.release()
+
+    def has_just_freed(self) -> bool:
+        """Whether a job has ended so lately that Celery may not be listening yet."""
+        return time.monotonic() - self._freed_at < DEAF_S
 
 
 class WorkPoll:
@@ -80,7 +95,10 @@ class WorkPoll:
                 worker = threading.Thread(target=self._slots.work, name="work-slot")
                 worker.start()
                 self._workers.append(worker)
-            self._drain.wait(self._poll_interval_s)
+            next_look_at = time.monotonic() + self._poll_interval_s
+            while not self._drain.wait(min(GLANCE_S, self._poll_interval_s)):
+                if self._slots.has_just_freed() or time.monotonic() >= next_look_at:
+                    break
 
     def _look(self) -> int:
         try:
@@ -91,11 +109,16 @@ class WorkPoll:
 
 
 def run_next_job(
-    job_store: JobStore, supervisor: Supervisor, *, queue: str, owner: str, lease_s: float
+    job_store: JobStore, supervisor: Supervisor, *, worker: WorkerProfile, lease_s: float
 ) -> bool:
     """Claims one job and supervises it to its end; False where there was none to claim."""
     try:
-        claim = job_store.claim(queue=queue, owner=owner, lease_s=lease_s)
+        claim = job_store.claim(
+            queue=worker.queues,
+            owner=worker.owner,
+            lease_s=lease_s,
+            capabilities=worker.capabilities,
+        )
     except DriftgateError as error:
         logger.warning("cannot claim a job: %s", error.message)
         return False
@@ -106,8 +129,18 @@ def run_next_job(
     return True
 
 
-def install(app: Celery, slots: WorkSlots, poll: WorkPoll, *, drain: threading.Event) -> None:
-    """Makes Celery ring the slots, start and join the poll, and drain on SIGTERM and SIGINT."""
+def install(
+    app: Celery,
+    slots: WorkSlots,
+    poll: WorkPoll,
+    *,
+    drain: threading.Event,
+    at_once: threading.Event,
+) -> None:
+    """Makes Celery ring the slots, start and join the poll, and stop on SIGTERM and SIGINT.
+
+    The first signal drains; the second, whichever of the two, stops at once.
+    """
 
     @app.task(name=TASK_NAME)
     def run_next(*_arguments: Any) -> None:
@@ -129,7 +162,10 @@ def install(app: Celery, slots: WorkSlots, poll: WorkPoll, *, drain: threading.E
 
     app.steps["worker"].add(PollStep)
 
-    # Celery keeps only weak references to receivers; the event outlives this function by `slots`.
-    @worker_shutting_down.connect(weak=False)
-    def begin_drain(**_signal: Any) -> None:
-        drain.set()
+    signals_taken = itertools.count()
+
+    # In a thread: Celery's own handlers interrupt the main thread, which may hold an event's lock.
+    def take(_number: int) -> None:
+        (drain if next(signals_taken) == 0 else at_once).set()
+
+    watch_signals([signal.SIGTERM, signal.SIGINT], take)

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from service.jobs.access import Scope
 from service.jobs.results import View
-from service.jobs.spec_fields import SpecPart
+from service.jobs.spec_fields import Moment, SpecPart
 
 MAX_LIFETIME_DAYS = 3650
 MAX_GRACE_S = 30 * 86_400
@@ -22,7 +22,7 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
 class Expiry(SpecPart):
     """When a key stops to be accepted: at a time, after some days, or, where neither is given, never."""
 
-    expires_at: AwareDatetime | None = Field(default=None, description="With its time zone.")
+    expires_at: Moment | None = Field(default=None, description="With its time zone.")
     expires_in_days: int | None = Field(default=None, ge=1, le=MAX_LIFETIME_DAYS)
 
     @model_validator(mode="after")

@@ -38,6 +38,10 @@ class CheckpointManifest(BaseModel):
         """The manifest of a copy that has only these files."""
         return self.model_copy(update={"files": {name: self.files[name] for name in names}})
 
+    def loadable_names(self) -> tuple[str, ...]:
+        """Of the model's files, in order."""
+        return tuple(name for name in sorted(self.files) if is_loadable(name))
+
     def text(self) -> bytes:
         """As it stands in a file."""
         return json.dumps(self.model_dump(), sort_keys=True, indent=1).encode()

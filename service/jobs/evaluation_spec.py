@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
 from service.jobs.problem_sources import PUBLISHED_BENCHMARKS, ProblemSource, PromptFormat
 from service.jobs.spec_fields import MAX_TOKENS, Seed, SpecPart
@@ -89,10 +89,14 @@ class DuringTrainingSpec(SpecPart):
 class EvaluationSpec(SpecPart):
     """pass@k of the student before and after training, and of the teacher on request."""
 
-    benchmarks: tuple[BenchmarkSpec, ...] = Field(default=(), max_length=20)
+    benchmarks: tuple[BenchmarkSpec, ...] = Field(default=(), max_length=20, fail_fast=True)
     samples_per_problem: int = Field(default=8, ge=1, le=4096, description="n")
     k: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
-        default=(1, 8), min_length=1, max_length=16, description="pass@k is reported for each."
+        default=(1, 8),
+        min_length=1,
+        max_length=16,
+        fail_fast=True,
+        description="pass@k is reported for each.",
     )
     profile: SamplingProfile = Field(
         default=SamplingProfile.PAPER,
@@ -107,7 +111,7 @@ class EvaluationSpec(SpecPart):
     max_response_tokens: int = Field(
         default=16_384, ge=1, le=MAX_TOKENS, description="The profile's unless given."
     )
-    evaluate_teacher: bool = False
+    evaluate_teacher: StrictBool = False
     during_training: DuringTrainingSpec | None = None
     seed: Seed = Field(
         default=0, description="Seed of the samples, apart from the job's, so that jobs pair."

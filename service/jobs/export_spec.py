@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from service.jobs.spec_fields import MAX_LABELS, Labels, Name, Priority, SecretRef, SpecPart
 
@@ -166,7 +166,7 @@ class HubDestination(SpecPart):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-/]*$",
         description="Branch, which is made if it is not there.",
     )
-    private: bool = Field(
+    private: StrictBool = Field(
         default=True, description="A public repository is refused where this is true."
     )
     token: SecretRef = Field(description="Names a token that may write; the worker has it.")

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from service.jobs.spec_fields import Seed, SpecPart
 
@@ -59,7 +59,7 @@ class InlineSource(SpecPart):
     """Problems given in the spec itself."""
 
     source: Literal["inline"] = "inline"
-    problems: tuple[Problem, ...] = Field(max_length=10_000)
+    problems: tuple[Problem, ...] = Field(max_length=10_000, fail_fast=True)
 
 
 class PublishedSet(StrEnum):
@@ -114,7 +114,7 @@ class PromptsSpec(SpecPart):
 
     problems: ProblemSource
     format: PromptFormat = PromptFormat()
-    drop_overlapping: bool = Field(
+    drop_overlapping: StrictBool = Field(
         default=True,
         description="Leave out prompts that share 13 words in a row with a problem of the job's "
         "benchmarks.",

@@ -8,7 +8,7 @@ are in nats.
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import Discriminator, Field, StrictBool, StringConstraints, Tag, model_validator
 
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.export_spec import ExportDestination
@@ -22,6 +22,7 @@ from service.jobs.spec_fields import (
     ModelSpec,
     Name,
     Priority,
+    RuntimeSeconds,
     Seed,
     SpecPart,
 )
@@ -116,6 +117,7 @@ class LoraSpec(SpecPart):
         default=LINEAR_LAYERS,
         min_length=1,
         max_length=64,
+        fail_fast=True,
         description="Names of linear layers inside the student's decoder; the embeddings stay.",
     )
 
@@ -146,7 +148,7 @@ class ComputeSpec(SpecPart):
     rollout_batch_size: int = Field(
         default=512, ge=1, le=65_536, description="Sequences that are generated side by side."
     )
-    gradient_checkpointing: bool = Field(
+    gradient_checkpointing: StrictBool = Field(
         default=False,
         description="Keep only the inputs of each layer and compute the layer again in the backward "
         "pass: less memory for a third more compute, the same gradients.",
@@ -169,6 +171,7 @@ class JobSpec(SpecPart):
     name: Name | None = None
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     priority: Priority = 0
+    max_runtime_s: RuntimeSeconds | None = None
     student: ModelSpec
     warm_start: WarmStartSpec | None = Field(
         default=None, description="null starts from the student as it is."
@@ -188,6 +191,7 @@ class JobSpec(SpecPart):
     masked_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(),
         max_length=1024,
+        fail_fast=True,
         description="Response tokens that are not trained on; EOS is trained unless listed.",
     )
     drift_map_block_size: int = Field(
@@ -231,6 +235,7 @@ class EvaluationJobSpec(SpecPart):
     name: Name | None = None
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     priority: Priority = 0
+    max_runtime_s: RuntimeSeconds | None = None
     model: ModelSpec
     evaluation: EvaluationSpec
     max_prompt_tokens: int = Field(default=2048, ge=1, le=MAX_TOKENS)
@@ -258,6 +263,7 @@ class RegradeJobSpec(SpecPart):
     name: Name | None = None
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     priority: Priority = 0
+    max_runtime_s: RuntimeSeconds | None = None
     job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
 
 
@@ -271,6 +277,7 @@ class ExportJobSpec(SpecPart):
     name: Name | None = None
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     priority: Priority = 0
+    max_runtime_s: RuntimeSeconds | None = None
     job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
     step: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         default=None, description="One of the job's saved steps; its newest where null."

@@ -1,8 +1,21 @@
 """What every part of a job spec is made of: its base, and the fields that several parts share."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 MAX_TOKENS = 1_048_576
 
@@ -29,10 +42,13 @@ LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_.\-/]{0,
 LabelValue = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-Labels = dict[LabelKey, LabelValue]
+# The first wrong element of a dictionary or a list is named, not all of them: a body of 8 MB holds
+# millions, and pydantic needs minutes and gigabytes to name each.
+Labels = Annotated[dict[LabelKey, LabelValue], FailFast()]
 
 
 MAX_LABELS = 64
+MAX_FIELDS = 200  # of one object of a request, known or not; none has so many
 MAX_PRIORITY = 1000
 
 
@@ -41,7 +57,22 @@ Priority = Annotated[
     Field(
         ge=-MAX_PRIORITY,
         le=MAX_PRIORITY,
-        description="Of waiting jobs, the highest is taken first, then the oldest.",
+        description="Of waiting jobs, the highest is taken first; among equals API keys take turns, each with its "
+        "oldest job.",
+    ),
+]
+
+
+MAX_RUNTIME_S = 10 * 365 * 24 * 3600
+
+
+RuntimeSeconds = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_RUNTIME_S,
+        description="Seconds that workers may hold the job, over all of its attempts; it fails with "
+        "DEADLINE_EXCEEDED where they do not suffice. Waiting and pauses do not count. null: no end.",
     ),
 ]
 
@@ -49,10 +80,57 @@ Priority = Annotated[
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
+def _no_number(given: object) -> object:
+    # pydantic would take it for seconds since 1970, of which the contract says nothing.
+    text = given.strip() if isinstance(given, str) else ""
+    if isinstance(given, int | float) or text.lstrip("+-").replace(".", "", 1).isdecimal():
+        raise ValueError("a time of RFC 3339, such as 2026-01-31T12:00:00Z")
+    return given
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time within the years 1 to 9999 of UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
+
+
+def _refuse_coercion(schema: object) -> None:
+    """Makes every number in the schema one that only a number is taken for."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("int", "float"):
+            schema["strict"] = True
+        for part in schema.values():
+            _refuse_coercion(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _refuse_coercion(part)
+
+
 class SpecPart(BaseModel):
-    """Frozen; unknown fields, NaN and infinities are refused."""
+    """Frozen; unknown fields, NaN and infinities are refused, and so are texts and truth values as numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        # Not `strict` for the whole model: enumerations, tuples and times are not what JSON has.
+        schema = handler(source)
+        _refuse_coercion(schema)
+        return schema
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_fields(cls, data: object) -> object:
+        # Before pydantic names each of those that it does not know.
+        if isinstance(data, dict) and len(data) > MAX_FIELDS:
+            raise ValueError(f"an object of at most {MAX_FIELDS} fields, not of {len(data):,}")
+        return data
 
 
 class SecretRef(SpecPart):

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StrictBool, StringConstraints
 
 from service.jobs.results import View
 from service.jobs.spec import JobKind
@@ -62,7 +62,7 @@ WebhookUrl = Annotated[
 ]
 EventTypes = Annotated[
     tuple[WebhookEventType, ...],
-    Field(min_length=1, max_length=50),
+    Field(min_length=1, max_length=50, fail_fast=True),
     AfterValidator(_named_once),
 ]
 Description = Annotated[
@@ -78,7 +78,7 @@ class WebhookSpec(SpecPart):
     event_types: EventTypes = Field(
         default=tuple(WebhookEventType), description="What to tell of; all moves if left out."
     )
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class WebhookPatch(SpecPart):
@@ -87,7 +87,7 @@ class WebhookPatch(SpecPart):
     url: WebhookUrl | None = None
     description: Description | None = Field(default=None, description="null removes it.")
     event_types: EventTypes | None = None
-    enabled: bool | None = Field(
+    enabled: StrictBool | None = Field(
         default=None,
         description="While it is false nothing new is written down for the webhook, and what waits "
         "goes on waiting.",

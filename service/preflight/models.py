@@ -13,7 +13,7 @@ from service.jobs.spec_fields import ModelSpec
 from service.preflight import hub
 from service.preflight.folder_signature import FolderSignature, folder_signature
 from service.preflight.model_files import check_weights
-from service.preflight.secret_values import token_value
+from service.secret_values import token_value
 from service.settings import Settings
 
 BUILTIN_PREFIX = "builtin/"

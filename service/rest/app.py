@@ -1,12 +1,12 @@
 """The REST application: the jobs, catalogues, keys, uploads, webhooks, the page. Imports no torch."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -28,10 +28,17 @@ from service.rest import (
 from service.rest.access import SECURITY_SCHEMES, Access
 from service.rest.body_limit import BodyLimit
 from service.rest.conditional import install_not_modified
+from service.rest.parameters import problem
 from service.rest.problems import ProblemDetails, install_error_handlers
+from service.rest.query_parameters import refuse_unknown_parameters
 from service.rest.unchanged import UnchangedJobs
 from service.settings import Settings
 
+DESCRIPTION = (
+    "Bodies are JSON in UTF-8 unless said otherwise. A query parameter that an address does not know is refused, "
+    "and so is one that is given twice and is no list: a misspelt filter never lists everything. Every refusal is "
+    "`application/problem+json` with a stable `code`; `violations` names the fields at fault."
+)
 DASHBOARD_FOLDER = Path(dashboard.__file__ or "").parent
 PAGE_HEADERS = {
     # The page has no inline script or style; a site that frames it could steal a click on "cancel".
@@ -60,6 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # both viewers would load scripts from a CDN
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would be made of whatever Host the request names
+        dependencies=[Depends(refuse_unknown_parameters)],
         webhooks=webhooks.outgoing,
     )
     app.state.operations = operations
@@ -78,9 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     install_not_modified(app)
     # The last one added sees a request first: who may not ask sends no body.
-    app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED
-    )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED)
     app.add_middleware(UnchangedJobs, operations=operations)
     app.add_middleware(
         Access,
@@ -114,6 +121,11 @@ class _PageFiles(StaticFiles):
         return response
 
 
+def _operations_of(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for address in schema["paths"].values():
+        yield from address.values()
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's description, and the shape of the errors, which it does not know of."""
     if app.openapi_schema is None:
@@ -121,12 +133,16 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title,
             version=app.version,
             summary=app.summary,
+            description=DESCRIPTION,
             routes=app.routes,
             webhooks=app.webhooks.routes,
         )
-        problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        # If only for a query parameter that it does not know.
+        for operation in _operations_of(schema):
+            operation["responses"].setdefault("400", problem("A bad parameter."))
+        details = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema["components"]["schemas"]
-        schemas |= problem.pop("$defs") | {ProblemDetails.__name__: problem}
+        schemas |= details.pop("$defs") | {ProblemDetails.__name__: details}
         schema["components"]["securitySchemes"] = SECURITY_SCHEMES
         # An empty requirement beside it: a server without keys asks for none.
         schema["security"] = [{name: []} for name in SECURITY_SCHEMES] + [{}]

@@ -1,15 +1,21 @@
 """A bound on request bodies that counts what arrives, whatever the headers promise."""
 
+import asyncio
 from collections.abc import Collection
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.rest.problems import problem_response
 
+IDLE_TIMEOUT_S = 60.0
+
 
 class BodyLimit:
     """Reads the whole body, refuses it beyond the limit, and hands it on in one piece.
+
+    One that says beforehand that it is too long is not read, and one that stops coming is not waited for.
 
     The endpoints parse whole bodies anyway, so nothing is held that would not be. Those of `streamed`,
     each a method and a path, read their body in pieces and have a limit of their own.
@@ -26,17 +32,23 @@ class BodyLimit:
         if scope["type"] != "http" or (scope["method"], scope["path"]) in self._streamed:
             await self._app(scope, receive, send)
             return
+        if _promised_bytes(scope) > self._max_bytes:
+            await _refused(self._refusal())(scope, receive, send)
+            return
         body = bytearray()
         message: Message = {"more_body": True}
         while message.get("more_body"):
-            message = await receive()
+            try:
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
+                    message = await receive()
+            except TimeoutError:
+                await _refused(_nothing_comes())(scope, receive, send)
+                return
             if message["type"] == "http.disconnect":
                 return
             body += message.get("body", b"")
             if len(body) > self._max_bytes:
-                await problem_response(self._refusal(), headers={"Connection": "close"})(
-                    scope, receive, send
-                )
+                await _refused(self._refusal())(scope, receive, send)
                 return
         await self._app(scope, _then(bytes(body), receive), send)
 
@@ -48,6 +60,27 @@ class BodyLimit:
             "(POST /v1/datasets), or raise DRIFTGATE_MAX_BODY_BYTES.",
             [Violation("body", f"more than {self._max_bytes:,} bytes", allowed)],
         )
+
+
+def _promised_bytes(scope: Scope) -> int:
+    """What Content-Length says; zero without one, for it may be left out."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:19])
+    return 0
+
+
+def _refused(error: DriftgateError) -> Response:
+    """The rest of the body is not read."""
+    return problem_response(error, headers={"Connection": "close"})
+
+
+def _nothing_comes() -> DriftgateError:
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"Nothing more of the body came for {IDLE_TIMEOUT_S:g} seconds. Nothing was done; send it again.",
+        [Violation("body", "no more bytes", "a body that comes without such pauses")],
+    )
 
 
 def _then(body: bytes, receive: Receive) -> Receive:

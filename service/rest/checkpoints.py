@@ -21,6 +21,7 @@ from service.rest.conditional import (
     not_modified,
 )
 from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, JobId, problem
+from service.rest.stored_file import stored_file_response
 
 RANGE_UNIT = "bytes="
 RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})")
@@ -157,8 +158,8 @@ def _readable_range(
         str | None,
         Header(alias="Range", max_length=1000, description="Such as `bytes=0-1023`."),
     ] = None,
-) -> None:
-    """Raises INVALID_ARGUMENT for what the response could not read."""
+) -> str | None:
+    """The header. Raises INVALID_ARGUMENT for what the response could not read."""
     parts = (value or "bytes=0-").removeprefix(RANGE_UNIT).split(",")
     matches = [RANGE.fullmatch(part.strip()) for part in parts]
     is_readable = value is None or (value.startswith(RANGE_UNIT) and len(parts) <= MAX_RANGES)
@@ -169,6 +170,7 @@ def _readable_range(
             f"Range: given {str(value)[:100]!r}, allowed: {allowed}.",
             [Violation("range", str(value)[:100], allowed)],
         )
+    return value
 
 
 @router.get(
@@ -177,26 +179,31 @@ def _readable_range(
     summary="Download one file of a checkpoint",
     response_description="The file. Its ETag is its SHA-256.",
     responses=FILE | NOT_MODIFIED | NOT_HERE | CORRUPT,
-    dependencies=[Depends(_readable_range)],
 )
 def get_file(
+    *,
     job_id: JobId,
     step: Step,
     name: Annotated[str, Path(max_length=1000, description="As the checkpoint lists it.")],
     operations: FromApp,
+    asked: Annotated[str | None, Depends(_readable_range)],
     if_none_match: IfNoneMatch = None,
+    if_range: Annotated[str | None, Header(max_length=200, description="The ETag.")] = None,
 ) -> Response:
     """A download that was cut goes on with `Range`, and `If-Range` with the ETag."""
     file = operations.checkpoint_files.open_file(job_id, step, name)
     etag = f'"{file.sha256}"'
     if is_known(if_none_match, etag):
         return not_modified(etag)
+    headers = {"ETag": etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
+    if file.path is None:
+        return stored_file_response(file, asked=asked, if_range=if_range, headers=headers)
     return FileResponse(
         file.path,
-        headers={"ETag": etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"},
+        headers=headers,
         media_type="application/octet-stream",
-        filename=file.path.name,
-        stat_result=file.status,
+        filename=file.file_name,
+        stat_result=file.path.stat(),
     )
 
 

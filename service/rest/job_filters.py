@@ -3,12 +3,11 @@
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.job_queries import JobFilter
 from service.jobs.spec import JobKind
-from service.jobs.spec_fields import MAX_LABELS
+from service.jobs.spec_fields import MAX_LABELS, Moment
 from service.jobs.state import JobState
 
 MAX_LABEL_CHARACTERS = 300
@@ -33,10 +32,10 @@ async def job_filter(
         ),
     ] = None,
     created_from: Annotated[
-        AwareDatetime | None, Query(description="RFC 3339, with its zone; this moment or later.")
+        Moment | None, Query(description="RFC 3339, with its zone; this moment or later.")
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(description="RFC 3339, with its zone; before this moment.")
+        Moment | None, Query(description="RFC 3339, with its zone; before this moment.")
     ] = None,
 ) -> JobFilter:
     """Every parameter that is given narrows the list."""

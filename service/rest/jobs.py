@@ -40,6 +40,7 @@ router = APIRouter(
     responses={
         200: {"model": Plan, "description": "With `validate_only`: the plan. Nothing was created."},
         400: problem("The body is not JSON."),
+        404: problem("No job has the id that the spec names."),
         409: problem("The idempotency key came with another spec before."),
         413: problem("The body is too large."),
         422: problem("The spec cannot run; `violations` names each field."),

@@ -17,6 +17,7 @@ from service.error_catalogue import CATALOGUE
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.parsing import invalid_request, invalid_spec
 from service.jobs.results import FieldViolation
+from service.rest.allowed_methods import allowed_methods
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +110,34 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
             refusal = DriftgateError(
                 ErrorCode.METHOD_NOT_ALLOWED, f"{path} does not take {request.method}."
             )
+            headers = dict(exception.headers or {}) | _allow(request)
+            return problem_response(refusal, headers=headers)
         case _:
-            refusal = DriftgateError(
-                ErrorCode.INVALID_ARGUMENT, f"{exception.detail}. Send one JSON object."
-            )
+            refusal = _unreadable(exception)
     return problem_response(refusal, headers=exception.headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    methods = allowed_methods(request.app, request.url.path)
+    return {"Allow": ", ".join(methods)} if methods else {}
+
+
+def _unreadable(exception: HTTPException) -> DriftgateError:
+    """Of a body that FastAPI gave up on; what it met is the cause."""
+    match exception.__cause__:
+        case RecursionError():
+            given = "values nested too deeply"
+        case UnicodeDecodeError():
+            given = "bytes that are not UTF-8"
+        case ValueError():
+            given = "a number of too many digits"
+        case _:
+            given = str(exception.detail)
+    return DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"The body cannot be read: {given}. Send one JSON object in UTF-8.",
+        [Violation("body", given, "a JSON object in UTF-8")],
+    )
 
 
 def _on_defect(request: Request, error: Exception) -> JSONResponse:
@@ -132,7 +156,7 @@ def _invalid_parameters(errors: Any) -> DriftgateError:
         Violation(
             field=str(one["loc"][1]),
             given=repr(one["input"])[:200],
-            allowed=one["msg"].removeprefix("Input should be "),
+            allowed=one["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
         )
         for one in errors
     ]
@@ -146,7 +170,7 @@ def _invalid_parameters(errors: Any) -> DriftgateError:
 
 def _not_json_typed(content_type: str) -> DriftgateError:
     return DriftgateError(
-        ErrorCode.INVALID_ARGUMENT,
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
         f"The body came as {content_type[:100] or 'no type at all'}. Send it with "
         "`content-type: application/json`.",
         [Violation("content-type", content_type[:100] or "nothing", "application/json")],

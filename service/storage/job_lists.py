@@ -36,9 +36,9 @@ def token_after(row: JobRow, wanted: JobFilter, order: JobOrder) -> str:
 
 def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
     if wanted.states:
-        query = query.where(JobRow.state.in_(wanted.states))
+        query = query.where(JobRow.state.in_(set(wanted.states)))
     if wanted.kinds:
-        query = query.where(JobRow.kind.in_(wanted.kinds))
+        query = query.where(JobRow.kind.in_(set(wanted.kinds)))
     if wanted.model is not None:
         query = query.where(or_(JobRow.model == wanted.model, JobRow.teacher_model == wanted.model))
     if wanted.created_from is not None:

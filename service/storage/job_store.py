@@ -35,38 +35,41 @@ class JobStore(JobReads):
         *,
         warnings: Sequence[SpecWarning],
         queue: str,
+        needs_memory_bytes: int | None = None,
         idempotency_key: str | None = None,
         caller: Caller = ANYONE,
     ) -> Job:
         """A new job, QUEUED; or the one that the same key and the same spec of this caller made before.
 
-        Raises IDEMPOTENCY_CONFLICT where the key came with another spec, and QUOTA_EXCEEDED where the
-        caller has as many jobs waiting as it may.
+        needs_memory_bytes: of a worker's device, at the least; None where unknown. Raises
+        IDEMPOTENCY_CONFLICT where the key came with another spec, and QUOTA_EXCEEDED where the caller has as
+        many jobs waiting as it may.
         """
+
+        def insert_into(connection: Connection) -> Job:
+            _check_quota(connection, caller)
+            now = None if self._database.is_postgres else self._database.now(connection)
+            return insert_job(
+                connection,
+                spec,
+                warnings=warnings,
+                queue=queue,
+                needs_memory_bytes=needs_memory_bytes,
+                caller=caller,
+                now=now,
+            )
+
         if idempotency_key is None:
             with self._database.write() as connection:
-                return self._insert(connection, spec, warnings, queue=queue, caller=caller)
+                return insert_into(connection)
         with suppress(_KeyIsTakenError), self._database.write() as connection:
-            job = self._insert(connection, spec, warnings, queue=queue, caller=caller)
+            job = insert_into(connection)
             if not insert_key(connection, idempotency_key, spec, job=job, caller=caller):
                 raise _KeyIsTakenError  # and the job goes with its transaction
             return job
         earlier = self.made_before(spec, idempotency_key=idempotency_key, caller=caller)
         assert earlier is not None, "a key that was committed has its job"
         return earlier
-
-    def _insert(
-        self,
-        connection: Connection,
-        spec: AnyJobSpec,
-        warnings: Sequence[SpecWarning],
-        *,
-        queue: str,
-        caller: Caller,
-    ) -> Job:
-        _check_quota(connection, caller)
-        now = None if self._database.is_postgres else self._database.now(connection)
-        return insert_job(connection, spec, warnings=warnings, queue=queue, caller=caller, now=now)
 
     def made_before(
         self, spec: AnyJobSpec, *, idempotency_key: str, caller: Caller = ANYONE

@@ -1,16 +1,21 @@
 """Jobs in SQL as workers hold them: claimed, kept by heartbeats, ended, taken when forsaken."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import insert, select, update
 
 from service.errors import DriftgateError, ErrorCode
+from service.jobs.capabilities import Capabilities
 from service.jobs.records import AttemptEvent
 from service.jobs.results import Failure
 from service.jobs.spec import AnyJobSpec
 from service.jobs.state import HELD_STATES, JobPhase, JobState
+from service.storage.attempt_endings import AttemptEnding
 from service.storage.attempt_ends import end_without_answer
+from service.storage.deadlines import deadline_of_attempt, seconds_until
+from service.storage.fair_claims import next_job_for
 from service.storage.job_rows import job_row, stored_spec
 from service.storage.sessions import Database
 from service.storage.state_moves import (
@@ -24,6 +29,8 @@ from service.storage.state_moves import (
     standing,
 )
 from service.storage.tables import AttemptRow, JobRow
+from service.storage.worker_blame import clear_worker
+from service.storage.worker_store import is_aside
 
 __all__ = ["Claim", "Lease", "LeaseStore", "Orders"]
 
@@ -38,10 +45,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the clients want of a job that a worker holds."""
+    """What the clients want of a job that a worker holds.
+
+    seconds_left: until the job's deadline, below zero once it has passed; None where there is none.
+    """
 
     cancel: bool
     pause: bool
+    seconds_left: float | None = None
 
 
 class LeaseStore:
@@ -50,22 +61,28 @@ class LeaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, *, queue: str, owner: str, lease_s: float) -> Claim | None:
-        """The QUEUED job of the highest priority, of these the oldest, now STARTING under a new lease.
+    def claim(
+        self,
+        *,
+        queue: str | Sequence[str],
+        owner: str,
+        lease_s: float,
+        capabilities: Capabilities | None = None,
+    ) -> Claim | None:
+        """The QUEUED job whose turn it is, now STARTING under a new lease; see `service.storage.fair_claims`.
 
-        None where the queue holds none.
+        queue: one, or several. capabilities: None meets the needs of every job. None where the queues hold
+        nothing that this worker may take, or where it is put aside.
         """
+        queues = (queue,) if isinstance(queue, str) else tuple(queue)
         with self._database.transaction() as session:
-            row = session.scalars(
-                select(JobRow)
-                .where(JobRow.queue == queue, JobRow.state == JobState.QUEUED)
-                .order_by(JobRow.priority.desc(), JobRow.created_at, JobRow.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            ).first()
+            if is_aside(session, owner, now=self._database.now(session)):
+                return None
+            row = next_job_for(session, queues=queues, capabilities=capabilities)
             if row is None:
                 return None
             now = self._database.now(session)
+            spec = stored_spec(row)
             lease = Lease(job_id=row.id, epoch=row.lease_epoch + 1, owner=owner)
             moved = move(
                 session,
@@ -77,6 +94,8 @@ class LeaseStore:
                 lease_epoch=lease.epoch,
                 lease_owner=owner,
                 lease_expires_at=now + timedelta(seconds=lease_s),
+                deadline_at=deadline_of_attempt(session, row.id, spec, now=now),
+                waits_because=None,
                 started_at=row.started_at or now,
             )
             assert moved, "the row was QUEUED and is locked"
@@ -85,7 +104,7 @@ class LeaseStore:
                     job_id=lease.job_id, epoch=lease.epoch, owner=owner, started_at=now
                 )
             )
-            return Claim(lease=lease, spec=stored_spec(row))
+            return Claim(lease=lease, spec=spec)
 
     def heartbeat(self, lease: Lease, *, lease_s: float) -> Orders:
         """Renew the lease, counted from now. Raises LEASE_LOST where another attempt has the job.
@@ -93,16 +112,20 @@ class LeaseStore:
         A lease that expired but was not taken is renewed like any other.
         """
         with self._database.transaction() as session:
-            expires_at = self._database.now(session) + timedelta(seconds=lease_s)
-            state = session.execute(
+            now = self._database.now(session)
+            job = session.execute(
                 update(JobRow)
                 .where(*standing(lease))
-                .values(lease_expires_at=expires_at)
-                .returning(JobRow.state)
-            ).scalar_one_or_none()
-        if state is None:
+                .values(lease_expires_at=now + timedelta(seconds=lease_s))
+                .returning(JobRow.state, JobRow.deadline_at)
+            ).first()
+        if job is None:
             raise lease_lost(lease)
-        return Orders(cancel=state == JobState.CANCELLING, pause=state == JobState.PAUSING)
+        return Orders(
+            cancel=job.state == JobState.CANCELLING,
+            pause=job.state == JobState.PAUSING,
+            seconds_left=seconds_until(job.deadline_at, now=now),
+        )
 
     def start_running(self, lease: Lease) -> None:
         """STARTING → RUNNING; a job that is already running, or told to stop, stays as it is."""
@@ -165,7 +188,16 @@ class LeaseStore:
                     ErrorCode.JOB_STATE_CONFLICT,
                     f"Job {lease.job_id} is {row.state} and cannot become {target}.",
                 )
-            end_attempt(session, lease, now=now, outcome=message)
+            is_answer = target in (JobState.SUCCEEDED, JobState.FAILED)
+            end_attempt(
+                session,
+                lease,
+                now=now,
+                outcome=message,
+                ending=AttemptEnding.ANSWERED if is_answer else AttemptEnding.LET_GO,
+            )
+            if target is JobState.SUCCEEDED:
+                clear_worker(session, lease.owner)
             return target
 
     def release(self, lease: Lease, *, message: str, counted: bool, max_attempts: int) -> JobState:
@@ -184,6 +216,18 @@ class LeaseStore:
                 counted=counted,
                 max_attempts=max_attempts,
             )
+
+    def overdue_leases(self, *, grace_s: float, limit: int) -> list[Lease]:
+        """Of jobs whose deadline passed longer ago than the grace, whatever their workers do."""
+        with self._database.read() as session:
+            passed_before = self._database.now(session) - timedelta(seconds=grace_s)
+            rows = session.scalars(
+                select(JobRow)
+                .where(JobRow.state.in_(HELD_STATES), JobRow.deadline_at < passed_before)
+                .order_by(JobRow.deadline_at)
+                .limit(limit)
+            )
+            return [Lease(row.id, row.lease_epoch, row.lease_owner or "") for row in rows]
 
     def expired_leases(self, limit: int) -> list[Lease]:
         """Leases that nobody renewed in time, longest expired first."""
@@ -204,16 +248,35 @@ class LeaseStore:
         with self._database.transaction() as session:
             row = job_row(session, job_id, lock=True)
             now = self._database.now(session)
-            lease = Lease(job_id, row.lease_epoch, row.lease_owner or "")
             expired = row.lease_expires_at is not None and row.lease_expires_at < now
             if row.lease_epoch != epoch or not expired:
                 return None
+            owner = row.lease_owner or ""
             return end_without_answer(
                 session,
                 row,
-                lease,
+                Lease(job_id, epoch, owner),
                 now=now,
-                message=f"Worker {lease.owner} stopped renewing its lease.",
+                message=f"Worker {owner} stopped renewing its lease.",
                 counted=True,
                 max_attempts=max_attempts,
+            )
+
+    def take_overdue(self, job_id: str, epoch: int) -> JobState | None:
+        """End an attempt that is past its job's deadline, as `release` does; None where it is not."""
+        with self._database.transaction() as session:
+            row = job_row(session, job_id, lock=True)
+            now = self._database.now(session)
+            overdue = row.deadline_at is not None and row.deadline_at < now
+            if row.lease_epoch != epoch or not overdue:
+                return None
+            owner = row.lease_owner or ""
+            return end_without_answer(
+                session,
+                row,
+                Lease(job_id, epoch, owner),
+                now=now,
+                message=f"Worker {owner} went on after it.",
+                counted=False,
+                max_attempts=1,
             )

@@ -56,6 +56,7 @@ def insert_job(
     queue: str,
     caller: Caller,
     now: datetime | None,
+    needs_memory_bytes: int | None = None,
 ) -> Job:
     """A QUEUED job with its first event. now: None where the database tells the time itself."""
     job_id = new_job_id()
@@ -71,6 +72,8 @@ def insert_job(
         "api_key_id": caller.key_id or None,
         "state": JobState.QUEUED,
         "queue": queue,
+        "needs_device": _device_of(spec),
+        "needs_memory_bytes": needs_memory_bytes,
         "spec": spec.model_dump(mode="json"),
         "spec_version": SPEC_VERSION,
         "warnings": [warning.model_dump(mode="json") for warning in warnings],
@@ -165,6 +168,14 @@ def _models_of(spec: AnyJobSpec) -> tuple[str | None, str | None]:
             return spec.model.model, None
         case _:
             return None, None
+
+
+def _device_of(spec: AnyJobSpec) -> str:
+    match spec:
+        case JobSpec() | EvaluationJobSpec():
+            return spec.compute.device
+        case _:
+            return "auto"
 
 
 def _request_sha256(spec: AnyJobSpec) -> str:

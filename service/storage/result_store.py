@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.jobs.metric_queries import LatestMetrics
@@ -191,6 +191,12 @@ class ResultStore(SampleStore):
         """Newest first; what a later attempt went back behind is left out."""
         with self._database.read() as session:
             return effective_checkpoints(session, job_id)
+
+    def checkpoint_uris(self, job_id: str) -> frozenset[str]:
+        """Of every row, also those that a later attempt went back behind."""
+        with self._database.read() as session:
+            query = select(CheckpointRow.uri).where(CheckpointRow.job_id == job_id)
+            return frozenset(session.scalars(query))
 
     def evaluated(self, job_id: str) -> set[tuple[str, str]]:
         """(stage, benchmark) of every evaluation that stands."""

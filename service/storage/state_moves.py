@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState, states_leading_to
+from service.storage.attempt_endings import AttemptEnding
 from service.storage.change_feed import next_change_seq
 from service.storage.sessions import Transaction
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
@@ -44,7 +45,12 @@ def move(
     epoch: the move also needs the job's lease to be of this epoch. values: further columns to set.
     """
     if target not in HELD_STATES:
-        values |= {"phase": None, "lease_owner": None, "lease_expires_at": None}
+        values |= {
+            "phase": None,
+            "lease_owner": None,
+            "lease_expires_at": None,
+            "deadline_at": None,
+        }
     if target in TERMINAL_STATES:
         values["finished_at"] = now
     conditions = [JobRow.id == job_id, JobRow.state.in_(states_leading_to(target))]
@@ -64,6 +70,18 @@ def record_event(
     )
     if not changed:
         raise lease_lost(lease)
+
+
+def tell_why_it_waits(session: Session, job_id: str, *, now: datetime, reason: str) -> bool:
+    """Add an event to a QUEUED job; False, and nothing written, where it is not QUEUED any more."""
+    return _change_with_event(
+        session,
+        [JobRow.id == job_id, JobRow.state == JobState.QUEUED],
+        {"waits_because": reason},
+        now=now,
+        type_="waiting",
+        message=f"Waiting: {reason}.",
+    )
 
 
 def add_first_event(session: Transaction, job_id: str, *, now: datetime, message: str) -> None:
@@ -125,11 +143,13 @@ def held_row(session: Session, lease: Lease) -> JobRow:
     return row
 
 
-def end_attempt(session: Session, lease: Lease, *, now: datetime, outcome: str) -> None:
+def end_attempt(
+    session: Session, lease: Lease, *, now: datetime, outcome: str, ending: AttemptEnding
+) -> None:
     session.execute(
         update(AttemptRow)
         .where(AttemptRow.job_id == lease.job_id, AttemptRow.epoch == lease.epoch)
-        .values(ended_at=now, outcome=outcome)
+        .values(ended_at=now, outcome=outcome, ending=ending)
     )
 
 

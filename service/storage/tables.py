@@ -59,12 +59,18 @@ class JobRow(Table):
     """One job. The row is the truth about its state; every change of it grows `version`.
 
     model: the student, or the model that is evaluated. labels: as patched last; the spec keeps those it came
-    with. change_seq: see `service.storage.change_feed`.
+    with. change_seq: see `service.storage.change_feed`. needs_memory_bytes: of the device, at the least; null where
+    unknown. waits_because: why no live worker can take it, as its reader was told. deadline_at: of the attempt that
+    holds it, null where it may run for ever.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index(None, "queue", "state", "priority", "created_at"),
+        Index(  # the order of claims; the last column spares a look at jobs that are too large
+            "ix_jobs_claim_order",
+            *("queue", "state", "needs_device", "priority", "api_key_id", "created_at"),
+            "needs_memory_bytes",
+        ),
         Index(None, "created_at", "id"),
         Index(None, "updated_at", "id"),
         Index(None, "state", "created_at", "id"),
@@ -86,6 +92,9 @@ class JobRow(Table):
     state: Mapped[str] = mapped_column(String(16))
     phase: Mapped[str | None] = mapped_column(String(32))
     queue: Mapped[str] = mapped_column(String(63))
+    needs_device: Mapped[str] = mapped_column(String(16))
+    needs_memory_bytes: Mapped[int | None]
+    waits_because: Mapped[str | None] = mapped_column(Text)
     spec: Mapped[Any] = mapped_column(JSON)
     spec_version: Mapped[int]
     warnings: Mapped[Any] = mapped_column(JSON)
@@ -99,6 +108,7 @@ class JobRow(Table):
     lease_epoch: Mapped[int]
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
     attempts_without_progress: Mapped[int]
     cancel_requested_at: Mapped[datetime | None]
     failure: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
@@ -123,9 +133,13 @@ class JobEventRow(Table):
 
 
 class AttemptRow(Table):
-    """One claim of a job by a worker: who, when, from which update it went on, how it ended."""
+    """One claim of a job by a worker: who, when, from which update it went on, how it ended.
+
+    ending: an `AttemptEnding`; null while it runs, and where an earlier version ended it.
+    """
 
     __tablename__ = "attempts"
+    __table_args__ = (Index(None, "owner", "ended_at"),)
 
     job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"), primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -134,7 +148,40 @@ class AttemptRow(Table):
     resumed_from_update: Mapped[int | None]
     newest_checkpoint_update: Mapped[int | None]
     ended_at: Mapped[datetime | None]
+    ending: Mapped[str | None] = mapped_column(String(16))
     outcome: Mapped[str | None] = mapped_column(Text)
+
+
+class WorkerRow(Table):
+    """A process that claims jobs, what it has, and until when it is put aside.
+
+    memory_bytes: of its device, null where unknown. aside_s: for how long it is put aside the first time.
+    """
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    host: Mapped[str] = mapped_column(String(200))
+    device: Mapped[str] = mapped_column(String(16))
+    memory_bytes: Mapped[int | None]
+    queues: Mapped[Any] = mapped_column(JSON)
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    aside_s: Mapped[float]
+    num_times_aside: Mapped[int]
+    aside_until: Mapped[datetime | None]
+    aside_reason: Mapped[str | None] = mapped_column(Text)
+
+
+class LeaderLeaseRow(Table):
+    """Which process does what only one should do, and until when."""
+
+    __tablename__ = "leader_lease"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200))
+    expires_at: Mapped[datetime]
 
 
 class JobLabelRow(Table):

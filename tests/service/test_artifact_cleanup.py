@@ -4,6 +4,9 @@ import pytest
 
 from service import artifact_cleanup
 from service.artifact_cleanup import ArtifactCleanup
+from service.artifacts import cloud_filesystem
+from service.artifacts.local_folder import LocalFolder
+from service.artifacts.stores import ArtifactStores, open_artifacts
 from service.storage.job_store import JobStore
 from tests.worker.small_jobs import small_job
 
@@ -20,7 +23,9 @@ def artifact_root(tmp_path):
 
 @pytest.fixture
 def cleanup(job_store, artifact_root):
-    return ArtifactCleanup(job_store=job_store, artifact_root=artifact_root)
+    return ArtifactCleanup(
+        job_store=job_store, artifacts=ArtifactStores(LocalFolder(artifact_root))
+    )
 
 
 def a_job(job_store, artifact_root):
@@ -113,7 +118,10 @@ def test_several_at_once_remove_all_and_nothing_else(job_store, artifact_root):
     kept = a_job(job_store, artifact_root)
     for _ in range(4):
         job_store.delete(a_job(job_store, artifact_root))
-    cleanups = [ArtifactCleanup(job_store=job_store, artifact_root=artifact_root) for _ in range(3)]
+    cleanups = [
+        ArtifactCleanup(job_store=job_store, artifacts=ArtifactStores(LocalFolder(artifact_root)))
+        for _ in range(3)
+    ]
     threads = [threading.Thread(target=each.run_once) for each in cleanups]
 
     for thread in threads:
@@ -124,3 +132,34 @@ def test_several_at_once_remove_all_and_nothing_else(job_store, artifact_root):
 
     assert folders(artifact_root) == [kept]
     assert job_store.folders_to_remove(100) == []
+
+
+def test_the_objects_of_a_deleted_job_go_and_no_others(
+    job_store, settings_factory, bucket, artifact_root
+):
+    artifacts = open_artifacts(settings_factory(artifact_root=artifact_root, **bucket.settings()))
+    deleted, kept = a_job(job_store, artifact_root), a_job(job_store, artifact_root)
+    for job_id in (deleted, kept):
+        bucket.put(f"run/jobs/{job_id}/1/step-2/weights", b"1")
+    job_store.delete(deleted)
+
+    ArtifactCleanup(job_store=job_store, artifacts=artifacts).run_once()
+
+    assert bucket.names() == [f"run/jobs/{kept}/1/step-2/weights"]
+    assert folders(artifact_root) == [kept]
+    assert job_store.folders_to_remove(10) == []
+
+
+def test_a_store_that_is_away_is_asked_once_a_round_and_again_the_next(
+    job_store, settings_factory, bucket, unused_port, artifact_root, monkeypatch, caplog
+):
+    monkeypatch.setattr(cloud_filesystem, "CLIENT_RETRY", {"max_retries": 0})
+    fields = bucket.settings() | {"artifact_endpoint": f"http://127.0.0.1:{unused_port}"}
+    artifacts = open_artifacts(settings_factory(**fields))
+    for _ in range(3):
+        job_store.delete(a_job(job_store, artifact_root))
+
+    ArtifactCleanup(job_store=job_store, artifacts=artifacts).run_once()
+
+    assert len([each for each in caplog.messages if "stay for now" in each]) == 1
+    assert len(job_store.folders_to_remove(10)) == 3

@@ -5,6 +5,8 @@ import tarfile
 
 import pytest
 
+from service.artifacts.local_folder import LocalFolder
+from service.artifacts.stores import ArtifactStores, open_artifacts
 from service.checkpoint_files import CheckpointOperations
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.checkpoint_manifest import is_plain_name
@@ -29,7 +31,7 @@ def saved(settings, sqlite_url):
 @pytest.fixture
 def operations(saved):
     return CheckpointOperations(
-        result_store=saved.results, artifact_root=saved.settings.resolved_artifact_root()
+        result_store=saved.results, artifacts=open_artifacts(saved.settings)
     )
 
 
@@ -92,7 +94,9 @@ def test_a_folder_that_this_host_does_not_see_is_not_found_and_the_answer_says_s
     assert refusal.code is ErrorCode.RESOURCE_NOT_FOUND
     assert "This host does not see" in refusal.message
 
-    elsewhere = CheckpointOperations(result_store=saved.results, artifact_root=tmp_path / "else")
+    elsewhere = CheckpointOperations(
+        result_store=saved.results, artifacts=ArtifactStores(LocalFolder(tmp_path / "else"))
+    )
     refusal = refusal_of(lambda: elsewhere.content(saved.job.id, "2"))
     assert refusal.code is ErrorCode.RESOURCE_NOT_FOUND
 
@@ -156,7 +160,7 @@ def test_a_manifest_that_names_a_path_outside_is_corrupt_though_its_hash_is_reco
 
     database = Database(sqlite_url)
     hostile = CheckpointOperations(
-        result_store=OneCheckpoint(database), artifact_root=settings.resolved_artifact_root()
+        result_store=OneCheckpoint(database), artifacts=open_artifacts(settings)
     )
     refusal = refusal_of(lambda: hostile.content(saved.job.id, "latest"))
     database.close()
@@ -198,7 +202,7 @@ def test_an_archive_takes_long_names_and_empty_files(settings, sqlite_url):
     database = Database(sqlite_url)
     saved = saved_job(database, settings, steps=(1,), files=files)
     operations = CheckpointOperations(
-        result_store=saved.results, artifact_root=settings.resolved_artifact_root()
+        result_store=saved.results, artifacts=open_artifacts(settings)
     )
     archive = operations.archive(saved.job.id, "1")
     content = b"".join(archive.chunks)

@@ -3,16 +3,20 @@
 import hashlib
 import json
 import os
+import resource
 import threading
 import time
 import tracemalloc
 
 import pytest
 
+from service.artifacts import cloud_filesystem
 from service.datasets import DatasetOperations
 from service.errors import DriftgateError, ErrorCode
+from service.jobs.problem_sources import DatasetSource
 from service.jobs.spec import JobSpec
 from service.preflight import problem_stream
+from service.preflight.problem_files import find_dataset, num_problems_uploaded
 from service.storage.dataset_store import DatasetStore
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
@@ -316,3 +320,98 @@ def test_a_page_size_out_of_bounds_is_refused(on_sqlite, limit):
         on_sqlite.list(limit=limit)
 
     assert refusal.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+@pytest.fixture
+def hosts(settings_factory, bucket, tmp_path):
+    """The settings of two hosts that share a bucket and nothing else."""
+    return [
+        settings_factory(data_dir=tmp_path / name, **bucket.settings())
+        for name in ("api", "worker")
+    ]
+
+
+def on_bucket(database, settings):
+    return DatasetOperations(store=DatasetStore(database), settings=settings)
+
+
+def source_of(dataset):
+    return DatasetSource(dataset_id=dataset.id)
+
+
+def test_a_set_in_a_bucket_is_read_on_a_host_that_shares_nothing_else(
+    sqlite_database, hosts, bucket
+):
+    api, worker = hosts
+    uploaded = on_bucket(sqlite_database, api).upload(iter([TWO_ROWS]))
+
+    assert bucket.names() == [f"run/datasets/{uploaded.id}.jsonl"]
+    assert files_of(api) == []
+    path = find_dataset(source_of(uploaded), settings=worker, field="f")
+    assert path.read_bytes() == TWO_ROWS
+    assert path.is_relative_to(worker.data_dir.resolve())
+    assert num_problems_uploaded(source_of(uploaded), settings=api, field="f") == 2
+    _, content = on_bucket(sqlite_database, api).open_content(uploaded.id)
+    with content:
+        assert (content.read(), os.fstat(content.fileno()).st_size) == (TWO_ROWS, len(TWO_ROWS))
+
+
+def test_a_set_that_was_deleted_from_a_bucket_is_not_found_though_a_host_has_a_copy(
+    sqlite_database, hosts, bucket
+):
+    api, worker = hosts
+    datasets = on_bucket(sqlite_database, api)
+    uploaded = datasets.upload(iter([TWO_ROWS]))
+    find_dataset(source_of(uploaded), settings=worker, field="f")
+
+    datasets.delete(uploaded.id)
+
+    assert bucket.names() == []
+    with pytest.raises(DriftgateError) as refusal:
+        find_dataset(source_of(uploaded), settings=worker, field="f")
+    assert refusal.value.code is ErrorCode.DATASET_NOT_FOUND
+
+
+@pytest.mark.parametrize("altered", [TWO_ROWS[:-1], TWO_ROWS.replace(b"1+1", b"1+2")])
+def test_an_altered_set_in_a_bucket_is_refused_and_uploading_it_again_repairs_it(
+    sqlite_database, hosts, bucket, altered
+):
+    api, worker = hosts
+    datasets = on_bucket(sqlite_database, api)
+    uploaded = datasets.upload(iter([TWO_ROWS]))
+    bucket.put(f"run/datasets/{uploaded.id}.jsonl", altered)
+
+    with pytest.raises(DriftgateError) as refusal:
+        find_dataset(source_of(uploaded), settings=worker, field="f")
+    assert refusal.value.code is ErrorCode.DATASET_INVALID
+
+    datasets.upload(iter([TWO_ROWS]))
+    assert bucket.get(f"run/datasets/{uploaded.id}.jsonl") == TWO_ROWS
+    assert find_dataset(source_of(uploaded), settings=worker, field="f").read_bytes() == TWO_ROWS
+
+
+def test_an_upload_to_a_store_that_is_away_is_unavailable_and_leaves_nothing(
+    sqlite_database, settings_factory, bucket, unused_port, monkeypatch
+):
+    monkeypatch.setattr(cloud_filesystem, "CLIENT_RETRY", {"max_retries": 0})
+    fields = bucket.settings() | {"artifact_endpoint": f"http://127.0.0.1:{unused_port}"}
+    settings = settings_factory(**fields)
+    datasets = on_bucket(sqlite_database, settings)
+    with pytest.raises(DriftgateError) as refusal:
+        datasets.upload(iter([TWO_ROWS]))
+    assert refusal.value.code is ErrorCode.ARTIFACTS_UNAVAILABLE
+    assert files_of(settings) == []
+    assert datasets.list().datasets == ()
+
+
+def test_an_upload_that_the_disk_has_no_room_for_is_unavailable(on_sqlite, settings, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    rows = (b'{"problem": "%01000d"}\n' % number for number in range(2_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(DriftgateError, match="File too large") as refusal:
+            on_sqlite.upload(rows)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refusal.value.code is ErrorCode.ARTIFACTS_UNAVAILABLE
+    assert files_of(settings) == []

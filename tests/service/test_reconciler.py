@@ -1,17 +1,21 @@
+import logging
 import threading
-from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from service.artifact_cleanup import ArtifactCleanup
+from service.errors import ErrorCode
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
 from service.jobs.webhooks import WebhookSpec
-from service.reconciler import Reconciler, _deliver_webhooks
+from service.reconciler import _deliver_webhooks, duties_of
+from service.reconciliation.rounds import Reconciler
 from service.storage.job_store import JobStore
+from service.storage.leader_lease import LeaderLease
 from service.storage.sessions import Database
 from service.storage.webhook_store import WebhookStore
 from service.task_queue import Doorbell, celery_app
+from tests.postgres_outage import postgres_outage
 from tests.service.webhook_receivers import a_receiver
 
 SPEC = JobSpec.model_validate(
@@ -52,66 +56,77 @@ def doorbell(redis_url, settings_factory):
 
 
 @pytest.fixture
-def reconciler(job_store, doorbell, clock):
-    return a_reconciler(job_store, doorbell, clock)
+def start(doorbell, clock, settings_factory):
+    """With the duties of the settings, on a database."""
 
+    def make(database, **fields):
+        settings = settings_factory(lease_s=LEASE_S, **fields)
+        return Reconciler(
+            duties_of(settings, database=database, doorbell=doorbell),
+            leadership=LeaderLease(database, name="test", owner="test", lease_s=60),
+            lease_s=LEASE_S,
+            interval_s=0.01,
+            clock=clock,
+        )
 
-def a_reconciler(job_store, doorbell, clock):
-    return Reconciler(
-        job_store=job_store,
-        doorbell=doorbell,
-        cleanup=ArtifactCleanup(job_store=job_store, artifact_root=Path("not-there")),
-        lease_s=LEASE_S,
-        max_attempts_without_progress=3,
-        interval_s=0.01,
-        clock=clock,
-    )
+    return make
 
 
 @pytest.fixture
-def forsaken_job(job_store, wait_until):
+def reconciler(start, database):
+    return start(database)
+
+
+def forsake(job_store, wait_until, spec=SPEC):
     """A job whose worker claimed it and was never heard of again."""
-    job = job_store.create(SPEC, warnings=(), queue="default")
+    job = job_store.create(spec, warnings=(), queue="default")
     job_store.claim(queue="default", owner="worker", lease_s=0.001)
     wait_until(lambda: job_store.expired_leases(1))
     return job
 
 
-def test_a_forsaken_job_waits_again_after_one_lease(reconciler, job_store, forsaken_job, clock):
+def test_a_forsaken_job_waits_again_after_one_lease(reconciler, job_store, clock, wait_until):
+    job = forsake(job_store, wait_until)
     reconciler.run_once()
     clock.now_s += LEASE_S - 1
     reconciler.run_once()
-    assert job_store.get(forsaken_job.id).state is JobState.STARTING
+    assert job_store.get(job.id).state is JobState.STARTING
     clock.now_s += 1
     reconciler.run_once()
-    assert job_store.get(forsaken_job.id).state is JobState.QUEUED
+    assert job_store.get(job.id).state is JobState.QUEUED
 
 
-def test_an_outage_starts_the_wait_anew(postgres_url, postgres_server, doorbell, clock, wait_until):
-    """The database is renamed away for one round, as a server that went down would be."""
-    import psycopg  # noqa: PLC0415
-
+def test_an_outage_starts_the_wait_anew(postgres_url, postgres_server, start, clock, wait_until):
     database = Database(postgres_url)
     job_store = JobStore(database)
-    job = job_store.create(SPEC, warnings=(), queue="default")
-    job_store.claim(queue="default", owner="worker", lease_s=0.001)
-    wait_until(lambda: job_store.expired_leases(1))
-    reconciler = a_reconciler(job_store, doorbell, clock)
+    job = forsake(job_store, wait_until)
+    reconciler = start(database)
     reconciler.run_once()
     clock.now_s += LEASE_S
-
-    name = postgres_url.split("/")[3].split("?")[0]
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        database.close()
-        server.execute(f"ALTER DATABASE {name} RENAME TO {name}_away")
+    with postgres_outage(postgres_server, postgres_url):
         reconciler.run_once()
-        server.execute(f"ALTER DATABASE {name}_away RENAME TO {name}")
     reconciler.run_once()
     assert job_store.get(job.id).state is JobState.STARTING
     clock.now_s += LEASE_S
     reconciler.run_once()
     assert job_store.get(job.id).state is JobState.QUEUED
     database.close()
+
+
+def test_a_job_past_its_deadline_whose_worker_renews_its_lease_fails(
+    start, job_store, database, clock
+):
+    limited = SPEC.model_copy(update={"max_runtime_s": 1})
+    job = job_store.create(limited, warnings=(), queue="default")
+    lease = job_store.claim(queue="default", owner="worker", lease_s=3600).lease
+    reconciler = start(database)
+    reconciler.run_once()
+    clock.now_s += LEASE_S
+    with database.transaction() as session:
+        session.execute(text("UPDATE jobs SET deadline_at = '2020-01-01 00:00:00+00'"))
+    job_store.heartbeat(lease, lease_s=3600)
+    reconciler.run_once()
+    assert job_store.get(job.id).failure.code is ErrorCode.DEADLINE_EXCEEDED
 
 
 def test_it_rings_once_for_each_waiting_job(reconciler, job_store, doorbell, wait_until):
@@ -122,6 +137,26 @@ def test_it_rings_once_for_each_waiting_job(reconciler, job_store, doorbell, wai
     reconciler.run_once()
     doorbell.close()
     assert doorbell.num_waiting("default") == 3
+
+
+def test_it_audits_when_it_starts(reconciler, job_store, database, caplog):
+    job_store.create(SPEC, warnings=(), queue="default")
+    with database.transaction() as session:
+        session.execute(text("UPDATE jobs SET lease_owner = 'nobody'"))
+    with caplog.at_level(logging.ERROR):
+        reconciler.run_once()
+    assert "breaks an invariant" in caplog.text
+
+
+def test_it_tells_of_stuck_jobs_where_the_settings_ask_for_it(
+    start, job_store, database, wait_until
+):
+    job_id = job_store.create(SPEC, warnings=(), queue="default").id
+    job_store.start_running(job_store.claim(queue="default", owner="worker", lease_s=60).lease)
+    start(database).run_once()
+    assert job_store.events(job_id).events[-1].type != "stuck"
+    reconciler = start(database, stuck_after_s=0.05)
+    wait_until(lambda: reconciler.run_once() or job_store.events(job_id).events[-1].type == "stuck")
 
 
 def test_it_runs_until_it_is_stopped(reconciler, job_store, doorbell, wait_until):

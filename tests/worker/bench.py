@@ -63,15 +63,18 @@ class Bench:
 
     def run_here(self, spec: AnyJobSpec, *, settings: Settings, make_engine: EngineFactory) -> Job:
         """The job in this process: no start of a child, and a refusal is raised."""
-        job_id = self.submit(spec)
+        return self.attempt_here(self.submit(spec), settings=settings, make_engine=make_engine)
+
+    def attempt_here(self, job_id: str, *, settings: Settings, make_engine: EngineFactory) -> Job:
+        """An attempt at a job that is queued, to its end, in this process."""
         claim = self.jobs.claim(queue="default", owner="test", lease_s=30)
         assert claim is not None
         self.jobs.start_running(claim.lease)
-        directory = settings.resolved_artifact_root() / job_id
+        job_folder = settings.resolved_artifact_root() / "jobs" / job_id
         stop = threading.Event()
         run(
             claim.lease,
-            attempt_dir=directory,
+            attempt_dir=job_folder / str(claim.lease.epoch),
             settings=settings,
             stop=stop,
             make_engine=make_engine,

@@ -1,7 +1,7 @@
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,17 @@ from service.errors import ErrorCode
 from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
-from tests.processes import pids_of
+from tests.processes import parent_of, pids_of
 from tests.worker.bench import Bench
 from tests.worker.small_jobs import small_job
+from worker.nursery_keeper import NurseryKeeper
+from worker.supervisor import child_environment
 
 
 @pytest.fixture
 def bench(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("DRIFTGATE_DATABASE_URL", sqlite_url)
-    monkeypatch.setenv("DRIFTGATE_DATA_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("DRIFTGATE_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
     return Bench(sqlite_url, tmp_path / "artifacts")
 
 
@@ -37,6 +39,7 @@ def unbroken(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     database_url = f"sqlite:///{folder / 'driftgate.db'}"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DRIFTGATE_DATABASE_URL", database_url)
+        environment.setenv("DRIFTGATE_ARTIFACT_ROOT", str(folder / "artifacts"))
         bench = Bench(database_url, folder / "artifacts")
         return FinishedRun(bench, bench.run(small_job()))
 
@@ -87,6 +90,27 @@ def test_killed_and_drained_attempts_end_in_the_weights_of_an_unbroken_run(
     assert bench.outcomes(job_id) == unbroken.bench.outcomes(unbroken.job.id)
 
 
+def test_a_child_forked_from_a_nursery_ends_in_the_weights_of_a_started_one(
+    bench: Bench, unbroken: FinishedRun, wait_until
+) -> None:
+    nursery = NurseryKeeper(environment=child_environment(1))
+    nursery.start()
+    bench.supervisor = replace(bench.supervisor, nursery=nursery)
+    job_id = bench.submit(small_job())
+
+    attempt = bench.start_attempt()
+    wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
+    (child_pid,) = pids_of("worker.execute", job_id)
+    assert parent_of(parent_of(child_pid)) == nursery.pid
+    attempt.join()
+    nursery.close()
+
+    assert bench.jobs.get(job_id).state is JobState.SUCCEEDED
+    assert bench.final_weights(job_id) == unbroken.bench.final_weights(unbroken.job.id)
+    assert bench.computed_metrics(job_id) == unbroken.bench.computed_metrics(unbroken.job.id)
+    assert bench.outcomes(job_id) == unbroken.bench.outcomes(unbroken.job.id)
+
+
 def test_a_corrupt_checkpoint_is_passed_over_for_the_one_before(
     bench: Bench, unbroken: FinishedRun, wait_until
 ) -> None:
@@ -111,6 +135,8 @@ def test_a_corrupt_checkpoint_is_passed_over_for_the_one_before(
 def after_unbroken(unbroken: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """The bench of the unbroken run, for further jobs."""
     monkeypatch.setenv("DRIFTGATE_DATABASE_URL", unbroken.bench.database_url)
+    artifact_root = unbroken.bench.supervisor.artifact_root
+    monkeypatch.setenv("DRIFTGATE_ARTIFACT_ROOT", str(artifact_root))
     return unbroken.bench
 
 

@@ -1,5 +1,7 @@
+import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,18 +15,25 @@ from service.storage.sessions import Database
 from tests.postgres_outage import postgres_outage
 from tests.worker.small_jobs import small_job
 from worker.recorder import Recorder
+from worker.spool import SPOOL_FILE, Spool
 
 
 class Attempt:
     """A claimed job and the recorder of its attempt."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, folder: Path) -> None:
         self.jobs, self.results = JobStore(database), ResultStore(database)
         self.job_id = self.jobs.create(small_job(), warnings=(), queue="default").id
         claim = self.jobs.claim(queue="default", owner="test", lease_s=30)
         assert claim is not None
         self.lease: Lease = claim.lease
-        self.recorder = Recorder(job_store=self.jobs, result_store=self.results, lease=self.lease)
+        self.spool_path = folder / SPOOL_FILE
+        self.recorder = Recorder(
+            job_store=self.jobs,
+            result_store=self.results,
+            lease=self.lease,
+            spool=Spool(self.spool_path),
+        )
 
     def updates(self) -> tuple[int, ...]:
         return self.results.metrics(self.job_id).update
@@ -48,8 +57,10 @@ def checkpoint_record(update: int) -> CheckpointRecord:
     )
 
 
-def test_an_update_is_stored_with_the_time_at_which_it_was_recorded(database: Database) -> None:
-    attempt = Attempt(database)
+def test_an_update_is_stored_with_the_time_at_which_it_was_recorded(
+    database: Database, tmp_path: Path
+) -> None:
+    attempt = Attempt(database, tmp_path)
     before = datetime.now(UTC)
     attempt.recorder.record_update(update_record(1))
     after = datetime.now(UTC)
@@ -60,8 +71,10 @@ def test_an_update_is_stored_with_the_time_at_which_it_was_recorded(database: Da
     assert before <= at <= after
 
 
-def test_updates_wait_for_the_next_flush_and_a_checkpoint_is_one(database: Database) -> None:
-    attempt = Attempt(database)
+def test_updates_wait_for_the_next_flush_and_a_checkpoint_is_one(
+    database: Database, tmp_path: Path
+) -> None:
+    attempt = Attempt(database, tmp_path)
     for update in range(1, 601):
         attempt.recorder.record_update(update_record(update))
 
@@ -72,8 +85,10 @@ def test_updates_wait_for_the_next_flush_and_a_checkpoint_is_one(database: Datab
     assert attempt.jobs.get(attempt.job_id).progress.update == 600
 
 
-def test_updates_alone_are_written_after_a_while(database: Database, wait_until) -> None:
-    attempt = Attempt(database)
+def test_updates_alone_are_written_after_a_while(
+    database: Database, tmp_path: Path, wait_until
+) -> None:
+    attempt = Attempt(database, tmp_path)
     attempt.recorder.record_update(update_record(1))
     next_update = iter(range(2, 100_000))
 
@@ -84,32 +99,76 @@ def test_updates_alone_are_written_after_a_while(database: Database, wait_until)
     wait_until(record_another)
 
 
-def test_writes_wait_out_an_outage_in_their_order(postgres_url: str, postgres_server: str) -> None:
-    attempt = Attempt(Database(postgres_url))
+def test_the_first_update_is_written_at_once(database: Database, tmp_path: Path) -> None:
+    attempt = Attempt(database, tmp_path)
+
+    attempt.recorder.record_update(update_record(1))
+
+    assert attempt.updates() == (1,)
+
+
+def test_writes_wait_out_an_outage_on_disk_and_are_written_in_their_order(
+    postgres_url: str, postgres_server: str, tmp_path: Path
+) -> None:
+    attempt = Attempt(Database(postgres_url), tmp_path)
+    attempt.recorder.flush()
     attempt.recorder.record_update(update_record(1))
     with postgres_outage(postgres_server, postgres_url):
         assert not attempt.recorder.flush()
         attempt.recorder.record_update(update_record(2))
         assert not attempt.recorder.record_now(checkpoint_record(2))
+        for update in range(3, 601):
+            attempt.recorder.record_update(update_record(update))
         assert not attempt.recorder.record_now(JobPhase.EVALUATING)
+        assert len(attempt.recorder._waiting) == 0
+        assert sorted(write_names(attempt.spool_path)) == sorted(
+            ["UpdateRecord"] * 600 + ["CheckpointRecord", "JobPhase"]
+        )
         with pytest.raises(DriftgateError) as given_up:
             attempt.recorder.write_all(pause=lambda: True)
         assert given_up.value.code is ErrorCode.DATABASE_UNAVAILABLE
 
     attempt.recorder.write_all(pause=lambda: time.sleep(0.05) is not None)
 
-    assert attempt.updates() == (1, 2)
+    assert attempt.updates() == tuple(range(1, 601))
     assert attempt.saved_updates() == [2]
     assert attempt.jobs.get(attempt.job_id).phase is JobPhase.EVALUATING
+    assert not attempt.spool_path.exists()
 
 
-def test_a_recorder_whose_lease_fell_writes_nothing(database: Database) -> None:
-    attempt = Attempt(database)
+def write_names(spool_path: Path) -> list[str]:
+    return re.findall(
+        r"(UpdateRecord|CheckpointRecord|JobPhase)\n", spool_path.read_bytes().decode("latin-1")
+    )
+
+
+def test_writes_wait_in_memory_where_the_disk_takes_none(
+    postgres_url: str, postgres_server: str, tmp_path: Path
+) -> None:
+    attempt = Attempt(Database(postgres_url), tmp_path / "gone")
+    with postgres_outage(postgres_server, postgres_url):
+        attempt.recorder.record_update(update_record(1))
+        attempt.recorder.record_update(update_record(2))
+        (tmp_path / "gone").mkdir()
+        attempt.recorder.flush()
+        assert attempt.spool_path.exists()
+        attempt.recorder.record_update(update_record(3))
+
+    attempt.recorder.write_all(pause=lambda: time.sleep(0.05) is not None)
+
+    assert attempt.updates() == (1, 2, 3)
+
+
+def test_a_recorder_whose_lease_fell_writes_nothing_more(
+    database: Database, tmp_path: Path
+) -> None:
+    attempt = Attempt(database, tmp_path)
     attempt.recorder.record_update(update_record(1))
+    attempt.recorder.record_update(update_record(2))
     attempt.jobs.release(attempt.lease, message="Taken.", counted=False, max_attempts=3)
 
     with pytest.raises(DriftgateError) as refused:
-        attempt.recorder.record_now(checkpoint_record(1))
+        attempt.recorder.record_now(checkpoint_record(2))
 
     assert refused.value.code is ErrorCode.LEASE_LOST
-    assert (attempt.updates(), attempt.saved_updates()) == ((), [])
+    assert (attempt.updates(), attempt.saved_updates()) == ((1,), [])

@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,7 @@ from tests.worker.scripted_child import (
     child_that,
     read_pid,
 )
+from worker.nursery_keeper import NurseryKeeper
 from worker.supervisor import Supervisor
 
 SPEC = JobSpec(
@@ -40,11 +43,11 @@ OUT_OF_MEMORY = {"code": "OUT_OF_MEMORY", "message": "Too big.", "violations": [
 class Bench:
     """One job in a real database and supervisors that run scripted children for it."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path, spec: JobSpec = SPEC) -> None:
         self.store = JobStore(database)
         self.folder = folder
-        self.drain = threading.Event()
-        self.job_id = self.store.create(SPEC, warnings=(), queue="default").id
+        self.drain, self.at_once = threading.Event(), threading.Event()
+        self.job_id = self.store.create(spec, warnings=(), queue="default").id
 
     def claim(self) -> Claim:
         claim = self.store.claim(queue="default", owner="test", lease_s=30)
@@ -54,7 +57,13 @@ class Bench:
     def attempt_dir(self, epoch: int = 1) -> Path:
         return self.folder / "jobs" / self.job_id / str(epoch)
 
-    def supervisor(self, program: str, *, stop_grace_s: float = 20.0) -> Supervisor:
+    def supervisor(
+        self,
+        program: str,
+        *,
+        stop_grace_s: float = 20.0,
+        nursery: NurseryKeeper | None = None,
+    ) -> Supervisor:
         return Supervisor(
             job_store=self.store,
             artifact_root=self.folder,
@@ -64,16 +73,18 @@ class Bench:
             max_attempts_without_progress=3,
             threads_per_job=3,
             drain=self.drain,
+            at_once=self.at_once,
             child_command=child_that(program),
+            nursery=nursery,
         )
 
     def run(self, program: str) -> Job:
         self.supervisor(program).supervise(self.claim())
         return self.job()
 
-    def start(self, program: str, **lengths: float) -> threading.Thread:
+    def start(self, program: str, **options: Any) -> threading.Thread:
         thread = threading.Thread(
-            target=self.supervisor(program, **lengths).supervise, args=[self.claim()]
+            target=self.supervisor(program, **options).supervise, args=[self.claim()]
         )
         thread.start()
         return thread
@@ -131,7 +142,7 @@ def test_a_job_that_is_paused_before_its_child_listens_is_not_counted_as_crashed
     thread.join(timeout=20)
 
     assert sqlite_bench.job().state is JobState.PAUSED
-    assert sqlite_bench.last_message() == "The attempt stopped when it was asked to."
+    assert sqlite_bench.last_message() == "The attempt stopped for the pause."
 
 
 def test_a_resume_that_comes_before_the_child_has_stopped_queues_the_job(
@@ -166,7 +177,7 @@ def test_a_killed_child_is_queued_again_and_the_event_names_the_signal(bench: Be
     job = bench.run("print('half way', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
 
     assert job.state is JobState.QUEUED
-    assert "SIGKILL: the kernel's out-of-memory killer or an operator" in bench.last_message()
+    assert "was killed by SIGKILL, which nothing in Driftgate sent" in bench.last_message()
     assert bench.last_message().endswith("half way")
 
 
@@ -229,6 +240,94 @@ def test_a_child_that_outstays_a_drains_grace_is_killed_and_not_counted(
 
     assert sqlite_bench.job().state is JobState.QUEUED
     assert not is_alive(read_pid(sqlite_bench.attempt_dir(3) / "child.pid"))
+
+
+def test_the_second_signal_of_a_drain_kills_the_child_at_once_and_is_not_counted(
+    sqlite_bench: Bench, wait_until
+) -> None:
+    sqlite_bench.run("sys.exit(3)")
+    sqlite_bench.run("sys.exit(3)")
+    thread = sqlite_bench.start(IGNORES_SIGTERM, stop_grace_s=600)
+    wait_until((sqlite_bench.attempt_dir(3) / "child.pid").exists)
+    sqlite_bench.drain.set()
+
+    sqlite_bench.at_once.set()
+    thread.join(timeout=10)
+
+    assert sqlite_bench.job().state is JobState.QUEUED
+    assert not is_alive(read_pid(sqlite_bench.attempt_dir(3) / "child.pid"))
+
+
+@pytest.mark.parametrize("stops_in_time", [True, False])
+def test_a_job_at_its_deadline_may_save_and_fails_with_that_code(
+    sqlite_url: str, tmp_path: Path, stops_in_time: bool
+) -> None:
+    bench = Bench(Database(sqlite_url), tmp_path, SPEC.model_copy(update={"max_runtime_s": 1}))
+    program = STOPS_AFTER_CHECKPOINT_ON_SIGTERM if stops_in_time else IGNORES_SIGTERM
+
+    thread = bench.start(program, stop_grace_s=0.3)
+    thread.join(timeout=20)
+
+    job = bench.job()
+    assert job.state is JobState.FAILED
+    assert job.failure is not None
+    assert job.failure.code is ErrorCode.DEADLINE_EXCEEDED
+    assert not is_alive(read_pid(bench.attempt_dir() / "child.pid"))
+
+
+def test_a_crash_of_native_code_leaves_its_python_traceback_with_the_job(
+    sqlite_bench: Bench,
+) -> None:
+    sqlite_bench.run(
+        "import ctypes, faulthandler; faulthandler.enable()\n"
+        "def gather_from_nowhere(): ctypes.string_at(0)\n"
+        "gather_from_nowhere()"
+    )
+
+    message = sqlite_bench.last_message()
+    assert message.startswith("The training process crashed in native code (SIGSEGV).")
+    assert "Fatal Python error: Segmentation fault" in message
+    assert "in gather_from_nowhere" in message
+
+
+def test_ranks_of_a_torchrun_end_with_a_cancelled_job(sqlite_bench: Bench, wait_until) -> None:
+    (sqlite_bench.folder.parent / "rank.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[1], os.environ['RANK'] + '.rank').write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    rank_program = str(sqlite_bench.folder.parent / "rank.py")
+    thread = sqlite_bench.start(
+        "subprocess.Popen([sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', "
+        f"'--standalone', {rank_program!r}, str(attempt_dir)]);" + SLEEPS
+    )
+    rank_files = [sqlite_bench.attempt_dir() / f"{rank}.rank" for rank in range(2)]
+    wait_until(lambda: all(path.exists() and path.read_text() for path in rank_files), timeout_s=90)
+    pids = [read_pid(path) for path in rank_files]
+    # They are in sessions of their own, where no signal to the child's group reaches them.
+    assert {os.getsid(pid) for pid in pids} == set(pids)
+
+    sqlite_bench.store.request_cancel(sqlite_bench.job_id)
+    thread.join(timeout=20)
+
+    assert sqlite_bench.job().state is JobState.CANCELLED
+    assert not any(map(is_alive, pids))
+
+
+def test_a_job_whose_nursery_dies_before_it_started_is_started_without(
+    sqlite_bench: Bench,
+) -> None:
+    nursery = NurseryKeeper(environment={}, modules=["there.is.no.such.module"])
+    nursery.start()
+    while nursery.pid is None:
+        time.sleep(0.01)
+
+    thread = sqlite_bench.start("print('started without')", nursery=nursery)
+    thread.join(timeout=20)
+    nursery.close()
+
+    assert sqlite_bench.job().state is JobState.SUCCEEDED
+    assert "started without" in (sqlite_bench.attempt_dir() / "log.txt").read_text()
 
 
 def test_a_lost_lease_kills_the_child_and_writes_nothing(bench: Bench, wait_until) -> None:

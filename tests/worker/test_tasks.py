@@ -102,3 +102,26 @@ def test_the_poll_fills_every_free_slot_without_a_message_and_stops_on_a_drain(w
     poll.join()
 
     assert work.most_running == 2
+
+
+def test_a_job_that_comes_just_after_another_one_does_not_wait_for_the_next_poll(
+    wait_until,
+) -> None:
+    work = Work(num_jobs=1)
+    poll = WorkPoll(
+        WorkSlots(num_slots=1, run_next=work.run_next, drain=work.drain),
+        num_queued=lambda: work.num_queued,
+        max_threads=1,
+        poll_interval_s=600,
+        drain=work.drain,
+    )
+    poll.start()
+    work.end(1)
+    wait_until(lambda: work.num_done == 1)
+
+    work.num_queued = 1
+    work.end(1)
+
+    wait_until(lambda: work.num_done == 2)
+    work.drain.set()
+    poll.join()

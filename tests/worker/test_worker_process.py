@@ -13,7 +13,7 @@ from service.jobs.state import JobState
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
 from service.task_queue import Doorbell, celery_app
-from tests.processes import is_alive, pids_of
+from tests.processes import is_alive, parent_of, pids_of
 from tests.worker.small_jobs import small_job
 
 MANY_STEPS = 1000
@@ -95,14 +95,37 @@ def test_a_worker_without_its_broker_finds_work_and_drains(
     assert pids_of("worker.execute", job_id) == []
 
 
-def test_the_child_ends_with_a_killed_worker(
+def test_the_second_signal_ends_a_worker_whose_job_does_not_stop(
+    start_worker, jobs: JobStore, redis_url: str, wait_until
+) -> None:
+    job_id = jobs.create(small_job(steps=MANY_STEPS), warnings=(), queue="default").id
+    worker = start_worker(broker_url=redis_url, poll_interval_s=0.1, stop_grace_s=600)
+    wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
+    (child_pid,) = pids_of("worker.execute", job_id)
+    os.kill(child_pid, signal.SIGSTOP)
+
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Warm shutdown" in worker.log())
+    worker.process.send_signal(signal.SIGTERM)
+    # It may have been frozen with the database locked, which others wait half a minute for.
+    worker.process.wait(timeout=90)
+
+    assert jobs.get(job_id).state is JobState.QUEUED
+    assert jobs.events(job_id).events[-1].message == "The worker was asked to stop."
+    assert not is_alive(child_pid)
+
+
+def test_the_child_and_its_nursery_end_with_a_killed_worker(
     start_worker, jobs: JobStore, redis_url: str, wait_until
 ) -> None:
     job_id = jobs.create(small_job(steps=MANY_STEPS), warnings=(), queue="default").id
     worker = start_worker(broker_url=redis_url, poll_interval_s=0.1)
-    wait_until(lambda: pids_of("worker.execute", job_id))
-    child_pid = pids_of("worker.execute", job_id)[0]
+    wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
+    (child_pid,) = pids_of("worker.execute", job_id)
+    guard_pid = parent_of(child_pid)
+    nursery_pid = parent_of(guard_pid)
+    assert parent_of(nursery_pid) == worker.process.pid
 
     worker.process.kill()
 
-    wait_until(lambda: not is_alive(child_pid))
+    wait_until(lambda: not any(map(is_alive, [child_pid, guard_pid, nursery_pid])))

@@ -51,7 +51,7 @@ def _push(source: ExportSource, destination: HubDestination, api: HfApi, *, card
     files = source.manifest.files
     there = api.list_repo_files(destination.repo_id, revision=destination.revision)
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
-        *(CommitOperationAdd(name, source.folder.file(name)) for name in files),
+        *(CommitOperationAdd(name, source.path(name)) for name in files),
         CommitOperationAdd(MANIFEST_FILE, source.manifest.text()),
         # Weights of an earlier model, which might be loaded in place of these.
         *(CommitOperationDelete(name) for name in there if _is_weights(name) and name not in files),

@@ -1,10 +1,7 @@
 """An export to an object store: each file an object, the manifest the last."""
 
-from base64 import b64decode
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 import obstore
 from obstore.exceptions import (
@@ -17,6 +14,14 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
+from service.artifacts.cloud_clients import (
+    CLIENT_RETRY,
+    ERRORS,
+    PART_BYTES,
+    PARTS_AT_ONCE,
+    cloud_client,
+    part_bytes,
+)
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.checkpoint_manifest import MANIFEST_FILE
 from service.jobs.export_spec import ObjectStoreDestination
@@ -24,15 +29,7 @@ from worker.exports.failures import export_failed
 from worker.exports.source import ExportSource
 from worker.exports.tries import Tries
 
-if TYPE_CHECKING:  # names that are there for type checkers only
-    from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
-
-# The store's client tries again by itself within one of our tries.
-CLIENT_RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
-PART_BYTES = 16 * 2**20
-MAX_PARTS = 9_000  # of one upload; S3 takes 10,000
-PARTS_AT_ONCE = 4
-DEFAULT_REGION = "us-east-1"
+STORE_OF_SCHEME = {"s3": S3Store, "gs": GCSStore, "az": AzureStore, "abfs": AzureStore}
 PERMANENT = (
     InvalidPathError,
     NotSupportedError,
@@ -40,7 +37,6 @@ PERMANENT = (
     UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
-ERRORS = (BaseError, OSError, ValueError)
 
 
 def open_store(destination: ObjectStoreDestination, *, secrets: Mapping[str, str]) -> ObjectStore:
@@ -49,13 +45,14 @@ def open_store(destination: ObjectStoreDestination, *, secrets: Mapping[str, str
     secrets: values by the name of their field in `credentials`. Raises EXPORT_FAILED.
     """
     try:
-        match destination.scheme:
-            case "s3":
-                return _s3_store(destination, secrets)
-            case "gs":
-                return _google_store(destination, secrets)
-            case _:
-                return _azure_store(destination, secrets)
+        client = cloud_client(destination, secrets)
+        return STORE_OF_SCHEME[destination.scheme](
+            destination.bucket,
+            prefix=destination.prefix,
+            config=client.config,
+            client_options=client.options,
+            retry_config=CLIENT_RETRY,
+        )
     except (BaseError, ValueError) as error:
         what = f"The store of {destination.url} cannot be used"
         raise export_failed(what, error, secrets=secrets.values()) from None
@@ -89,58 +86,16 @@ def copy_to_store(
     tried(f"{url} did not take the manifest", lambda: obstore.put(store, MANIFEST_FILE, manifest))
 
 
-def _s3_store(destination: ObjectStoreDestination, secrets: Mapping[str, str]) -> S3Store:
-    config = {"region": destination.region or DEFAULT_REGION, **secrets}
-    client_options: ClientConfig = {}
-    if destination.endpoint is None:
-        # Amazon proves each part by its checksum; not every other server knows them.
-        config["checksum_algorithm"] = "SHA256"
-    else:
-        config["endpoint"] = destination.endpoint
-        client_options["allow_http"] = destination.endpoint.startswith("http://")
-    return S3Store(
-        destination.bucket,
-        prefix=destination.prefix,
-        config=cast("S3Config", config),
-        client_options=client_options,
-        retry_config=CLIENT_RETRY,
-    )
-
-
-def _google_store(destination: ObjectStoreDestination, secrets: Mapping[str, str]) -> GCSStore:
-    # A secret is one line without spaces, which the JSON of a key is not.
-    config = {name: b64decode(value, validate=True).decode() for name, value in secrets.items()}
-    return GCSStore(
-        destination.bucket,
-        prefix=destination.prefix,
-        config=cast("GCSConfig", config),
-        retry_config=CLIENT_RETRY,
-    )
-
-
-def _azure_store(destination: ObjectStoreDestination, secrets: Mapping[str, str]) -> AzureStore:
-    config = {
-        ("sas_key" if name == "sas_token" else name): value for name, value in secrets.items()
-    }
-    if destination.account is not None:
-        config["account_name"] = destination.account
-    return AzureStore(
-        destination.bucket,
-        prefix=destination.prefix,
-        config=cast("AzureConfig", config),
-        retry_config=CLIENT_RETRY,
-    )
-
-
 def _put_file(source: ExportSource, store: ObjectStore, name: str) -> None:
     size_bytes = source.manifest.files[name].size_bytes
     chunks = source.chunks(name)
     if size_bytes <= PART_BYTES:
         obstore.put(store, name, b"".join(chunks), use_multipart=False)
         return
-    part_bytes = max(PART_BYTES, -(-size_bytes // MAX_PARTS))
     # An error of `chunks` comes through, and nothing is stored.
-    obstore.put(store, name, chunks, chunk_size=part_bytes, max_concurrency=PARTS_AT_ONCE)
+    obstore.put(
+        store, name, chunks, chunk_size=part_bytes(size_bytes), max_concurrency=PARTS_AT_ONCE
+    )
 
 
 def _check_size(source: ExportSource, name: str, size_bytes: int) -> None:

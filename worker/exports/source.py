@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from service.jobs.checkpoint_manifest import CheckpointManifest, is_loadable
+from service.jobs.checkpoint_manifest import CheckpointManifest
 from service.preflight.checkpoint_folder import CheckpointFolder
 from worker.attempt_end import StopRequestedError
 
@@ -27,6 +28,13 @@ class ExportSource:
                 raise StopRequestedError
             yield chunk
 
+    def path(self, name: str) -> Path:
+        """A file of the size that it had. Raises CHECKPOINT_CORRUPT."""
+        self.folder.check(name)
+        path = self.folder.local_path(name)
+        assert path is not None, "an export has its source on its own host"
+        return path
+
     def report_copied(self, num_files: int) -> None:
         """`num_files`: how many are at the destination."""
         sizes = [entry.size_bytes for entry in self.manifest.files.values()]
@@ -39,8 +47,9 @@ class ExportSource:
 def export_source(
     folder: CheckpointFolder, *, stop: threading.Event, report: Callable[[str], None]
 ) -> ExportSource:
-    names = [name for name in sorted(folder.manifest.files) if is_loadable(name)]
-    return ExportSource(folder, folder.manifest.of(names), stop, report)
+    """folder: on this host, with the model's files at least."""
+    manifest = folder.manifest.of(folder.manifest.loadable_names())
+    return ExportSource(folder, manifest, stop, report)
 
 
 def size_text(num_bytes: int) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,34 @@ from service.errors import DriftgateError, ErrorCode
 from service.jobs.checkpoint_manifest import MANIFEST_FILE
 from service.jobs.records import CheckpointRecord
 
+# How safetensors, whose own error this is, ends the message of an error of the file system.
+ERROR_OF_SYSTEM = re.compile(r"\(os error [0-9]+\)")
+
 
 def write_checkpoint(
     save: Callable[[Path], None], *, folder: Path, step: int, update: int, final: bool
 ) -> CheckpointRecord:
     """Calls `save` on a folder beside `folder`, adds the manifest, and renames it into place.
 
-    A folder of an earlier try at the same step is replaced: no row names it yet.
+    A folder of an earlier try at the same step is replaced: no row names it yet. Raises ARTIFACTS_UNAVAILABLE
+    where the disk does not take it; then nothing of it stays.
     """
     aside = folder.with_name(f".{folder.name}.partial")
+    try:
+        return _write(save, folder=folder, aside=aside, step=step, update=update, final=final)
+    except Exception as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if isinstance(error, OSError) or ERROR_OF_SYSTEM.search(str(error)):
+            raise DriftgateError(
+                ErrorCode.ARTIFACTS_UNAVAILABLE,
+                f"Checkpoint {folder.name} was not saved, earlier ones stay: {_reason(error)}.",
+            ) from error
+        raise
+
+
+def _write(
+    save: Callable[[Path], None], *, folder: Path, aside: Path, step: int, update: int, final: bool
+) -> CheckpointRecord:
     for leftover in (aside, folder):
         if leftover.exists():
             shutil.rmtree(leftover)
@@ -36,13 +56,14 @@ def write_checkpoint(
     for path in (*paths, aside / MANIFEST_FILE):
         _sync(path)
     _sync(aside)
+    size_bytes = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
     aside.rename(folder)
     _sync(folder.parent)
     return CheckpointRecord(
         step=step,
         update=update,
         uri=str(folder),
-        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        size_bytes=size_bytes,
         manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest(),
         final=final,
     )
@@ -59,6 +80,10 @@ def verify_checkpoint(folder: Path, *, manifest_sha256: str) -> None:
             raise _corrupt(path, "it is missing")
         if _describe(path) != expected:
             raise _corrupt(path, "its size or hash is not the recorded one")
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(". ")
 
 
 def _describe(path: Path) -> dict[str, object]:

@@ -72,11 +72,21 @@ def test_a_missing_place_of_a_pair_is_named():
 
 
 def test_very_many_errors_are_counted_but_not_all_listed():
-    problems = [{"id": str(index), "problem": ""} for index in range(1000)]
-    prompts = {"problems": {"source": "inline", "problems": problems}}
-    error = refusal_of(SPEC | {"prompts": prompts})
+    error = refusal_of(SPEC | {f"unknown_{index}": 1 for index in range(150)})
     assert len(error.violations) == 100
-    assert error.message.endswith("And 999 more.")
+    assert error.message.endswith("And 149 more.")
+
+
+def test_of_a_list_only_the_first_wrong_element_is_named():
+    # Naming each of two million took minutes and gigabytes.
+    benchmarks = [{"name": "a", "problems": {"source": "arithmetic"}}, *[1] * 10]
+    (violation,) = refusal_of(SPEC | {"evaluation": {"benchmarks": benchmarks}}).violations
+    assert violation.field == "evaluation.benchmarks.1"
+
+
+def test_an_object_of_very_many_fields_is_refused_as_one():
+    (violation,) = refusal_of({f"unknown_{index}": 1 for index in range(100_000)}).violations
+    assert "at most 200 fields" in violation.allowed
 
 
 EVALUATION = {

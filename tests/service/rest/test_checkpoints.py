@@ -227,3 +227,51 @@ def test_the_description_names_every_address_once(api):
         "/{step}:export": {"post"},
         "/{step}/files/{name}": {"get"},
     }
+
+
+@pytest.fixture
+def weights_in_bucket(settings, bucket, client_of):
+    """A client of an API whose artifacts are in a bucket, and the address of a file there."""
+    settings = settings.model_copy(update=bucket.settings())
+    database = Database(settings.database_url)
+    saved = saved_job(database, settings)
+    with client_of(settings) as client:
+        yield client, f"/v1/jobs/{saved.job.id}/checkpoints/4/files/model.safetensors"
+    database.close()
+
+
+def test_a_file_of_an_object_store_is_downloaded_whole_and_in_parts(weights_in_bucket):
+    client, weights = weights_in_bucket
+    answer = client.get(weights)
+    assert (answer.status_code, answer.content) == (200, WEIGHTS)
+    assert answer.headers["etag"] == WEIGHTS_ETAG
+    assert answer.headers["content-length"] == str(len(WEIGHTS))
+    assert 'filename="model.safetensors"' in answer.headers["content-disposition"]
+    for asked, first, last in (
+        ("bytes=0-0", 0, 0),
+        ("bytes=100-199", 100, 199),
+        ("bytes=4000-", 4000, 4095),
+        ("bytes=4000-9999", 4000, 4095),
+        ("bytes=-6", 4090, 4095),
+        ("bytes=-9999", 0, 4095),
+    ):
+        part = client.get(weights, headers={"Range": asked, "If-Range": WEIGHTS_ETAG})
+        assert (part.status_code, part.content) == (206, WEIGHTS[first : last + 1]), asked
+        assert part.headers["content-range"] == f"bytes {first}-{last}/4096"
+    for asked in ("bytes=4096-", "bytes=-0"):
+        beyond = client.get(weights, headers={"Range": asked})
+        assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */4096")
+    for headers in ({"Range": "bytes=0-1, 4-5"}, {"Range": "bytes=0-1", "If-Range": '"old"'}):
+        whole = client.get(weights, headers=headers)
+        assert (whole.status_code, whole.content) == (200, WEIGHTS)
+    known = client.get(weights, headers={"If-None-Match": WEIGHTS_ETAG})
+    assert (known.status_code, known.content) == (304, b"")
+
+
+def test_damage_in_an_object_store_is_refused_before_the_first_byte(weights_in_bucket, bucket):
+    client, weights = weights_in_bucket
+    (name,) = (name for name in bucket.names() if name.endswith("step-4/model.safetensors"))
+    bucket.put(name, WEIGHTS[:-1])
+    assert client.get(weights).json()["code"] == "CHECKPOINT_CORRUPT"
+    bucket.delete(name)
+    assert client.get(weights).json()["code"] == "CHECKPOINT_CORRUPT"

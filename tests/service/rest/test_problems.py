@@ -81,12 +81,17 @@ def test_what_the_preflight_refuses_keeps_its_own_code(api, spec_with):
         (b'{"steps": 3', "application/json"),
         (b"\xff\xfe", "application/json"),
         (b"[" * 50_000, "application/json"),
-        (b'{"steps": 3}', "application/x-www-form-urlencoded"),
     ],
 )
 def test_a_body_that_is_not_json_is_refused(api, body, content_type):
     refused = api.post("/v1/jobs", content=body, headers={"content-type": content_type})
     assert_is_problem(refused, 400, "INVALID_ARGUMENT")
+
+
+def test_a_body_of_another_type_is_refused(api):
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    refused = api.post("/v1/jobs", content=b'{"steps": 3}', headers=form)
+    assert_is_problem(refused, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"text"', b"3"])

@@ -4,6 +4,8 @@ import hashlib
 import threading
 from pathlib import Path
 
+from service.artifacts.local_folder import LocalFolder
+from service.artifacts.stores import ArtifactStores
 from service.jobs.results import Checkpoint
 from service.preflight.checkpoint_folder import open_checkpoint
 from tests.saved_checkpoints import FILES
@@ -44,7 +46,7 @@ def a_source(root: Path, *, reports: Reports, step: int = 4, files=FILES) -> Exp
         final=True,
         created_at="2026-11-26T00:00:00Z",
     )
-    folder = open_checkpoint(checkpoint, artifact_root=root.resolve())
+    folder = open_checkpoint(checkpoint, artifacts=ArtifactStores(LocalFolder(root.resolve())))
     return export_source(folder, stop=reports.stop, report=reports)
 
 

@@ -83,7 +83,7 @@ def test_a_copy_whose_files_were_cut_since_is_no_finished_one(tmp_path, target):
 
 def test_a_source_that_changed_is_corrupt_and_nothing_is_at_the_destination(tmp_path, target):
     source = a_source(tmp_path, reports=Reports())
-    (source.folder.path / "config.json").write_bytes(b'{"model_type": "tidy"}')
+    (source.folder.local_path() / "config.json").write_bytes(b'{"model_type": "tidy"}')
     with pytest.raises(DriftgateError, match=r"config\.json") as refusal:
         copy_to_folder(source, target, job_id="a")
     assert refusal.value.code is ErrorCode.CHECKPOINT_CORRUPT

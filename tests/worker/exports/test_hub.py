@@ -91,7 +91,7 @@ def test_a_source_that_changed_or_a_stop_keeps_everything_here(tmp_path, hub):
     with pytest.raises(StopRequestedError):
         push(source, hub)
     source.stop.clear()
-    (source.folder.path / "config.json").write_bytes(b'{"model_type": "tidy"}')
+    (source.folder.local_path() / "config.json").write_bytes(b'{"model_type": "tidy"}')
     with pytest.raises(DriftgateError) as refusal:
         push(source, hub)
     assert refusal.value.code is ErrorCode.CHECKPOINT_CORRUPT

@@ -8,6 +8,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
+from service.artifacts import cloud_clients
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.export_spec import ObjectStoreDestination
 from tests.saved_checkpoints import FILES, LOADABLE
@@ -147,13 +148,14 @@ def test_a_prefix_with_other_objects_is_not_written_to(tmp_path, fake_s3, name):
 
 def test_large_files_go_in_parts_and_a_change_of_one_stores_nothing_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(object_store, "PART_BYTES", 2**20)
+    monkeypatch.setattr(cloud_clients, "PART_BYTES", 2**20)
     large = {"model.safetensors": bytes(range(256)) * 4096 * 5}
     store = MemoryStore()
     copy_to_store(a_source(tmp_path, reports=Reports(), files=large), store, url=URL)
     assert content_of(store)["model.safetensors"] == large["model.safetensors"]
 
     source = a_source(tmp_path, reports=Reports(), files=large)
-    changed = source.folder.path / "model.safetensors"
+    changed = source.folder.local_path() / "model.safetensors"
     changed.write_bytes(large["model.safetensors"][:-1] + b"!")
     other = MemoryStore()
     with pytest.raises(DriftgateError) as refusal:

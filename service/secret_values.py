@@ -1,6 +1,7 @@
 """Secrets by their name, read on the worker when they are needed, and nowhere else."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from service.settings import SECRET_PREFIX, Settings, secret_of_environment
 MAX_SECRET_BYTES = (
     64 * 2**10
 )  # a key of a cloud's service account is a JSON file of a few kilobytes
+HIDDEN = "[secret]"
 
 
 def secret_value(reference: SecretRef, *, settings: Settings, field: str) -> SecretStr:
@@ -43,6 +45,14 @@ def token_value(reference: SecretRef, *, settings: Settings, field: str) -> Secr
         reason = "is there, but not one line of printable ASCII without blanks, as a token is"
         raise _refusal(reference.secret, reason, settings=settings, field=field)
     return value
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The longest secret first: one may be part of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if secret:
+            text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _text_of_file(name: str, *, settings: Settings, field: str) -> str | None:

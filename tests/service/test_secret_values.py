@@ -5,7 +5,7 @@ import pytest
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.spec_fields import SecretRef
-from service.preflight.secret_values import secret_value, token_value
+from service.secret_values import secret_value, token_value
 from service.settings import Settings
 
 REFERENCE = SecretRef(secret="HUB_TOKEN")

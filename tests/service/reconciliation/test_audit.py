@@ -1,0 +1,30 @@
+import logging
+
+from sqlalchemy import text
+
+from service.jobs.spec import JobSpec
+from service.reconciliation.audit import Audit
+from service.storage.job_store import JobStore
+
+SPEC = JobSpec.model_validate(
+    {
+        "student": {"model": "builtin/arithmetic-student"},
+        "teacher": {"model": "builtin/arithmetic-teacher"},
+        "prompts": {"problems": {"source": "arithmetic"}},
+    }
+)
+
+
+def test_violations_are_logged_with_the_job_and_counted(database, caplog):
+    job_id = JobStore(database).create(SPEC, warnings=(), queue="q").id
+    audit = Audit(database)
+    audit.run_once()
+    assert (audit.num_found, caplog.text) == (0, "")
+    with database.transaction() as session:
+        session.execute(text("UPDATE jobs SET lease_owner = 'nobody'"))
+    with caplog.at_level(logging.ERROR):
+        audit.run_once()
+        audit.run_once()
+    assert audit.num_found == 2
+    line = f"job {job_id} breaks an invariant: a job that nobody holds has no lease"
+    assert caplog.text.count(line) == 2
