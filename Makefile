@@ -41,7 +41,7 @@ test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that i
 
 # Each run takes its own seed, from SEED on, by turns on SQLite and on PostgreSQL; CHAOS_KEEP=FOLDER keeps what failed.
 chaos: $(DEVELOPMENT) ## Break everything at random, and check that nothing is lost (SEED=1 RUNS=4)
-	$(BIN)/python -m tests.chaos --seed $(SEED) --runs $(RUNS)
+	GRPC_VERBOSITY=NONE $(BIN)/python -m tests.chaos --seed $(SEED) --runs $(RUNS)
 
 lint: $(DEVELOPMENT) ## Style, types, import contracts and protos
 	$(BIN)/ruff check .

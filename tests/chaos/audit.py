@@ -105,7 +105,7 @@ class Audit:
     def num_by_state(self) -> dict[str, int]:
         with self._database.read() as session:
             counts = select(JobRow.state, func.count()).group_by(JobRow.state)
-            return dict(session.execute(counts).tuples())
+            return dict(session.execute(counts).all())
 
     def ids_in(self, *states: JobState) -> list[str]:
         with self._database.read() as session:
@@ -118,7 +118,7 @@ class Audit:
     def keys(self) -> dict[str, str]:
         with self._database.read() as session:
             rows = session.execute(select(IdempotencyKeyRow.key, IdempotencyKeyRow.job_id))
-            return dict(rows.tuples())
+            return dict(rows.all())
 
     def changes(self) -> list[Change]:
         query = (

@@ -16,6 +16,8 @@ from tests.chaos.transports import Answer, Request, Transport
 from tests.worker.small_jobs import small_job
 
 MAX_OPEN_JOBS = 4
+# Of two updates each. The longest outlive a lease.
+STEPS = (3, 6, 12, 60)
 PAUSE_S = 0.05
 AWAY_S = 0.2
 SHARE_IMPATIENT = 0.2
@@ -27,7 +29,7 @@ WEIGHTS = {
     Verb.PAUSE: 3,
     Verb.RESUME: 4,
     Verb.PATCH: 3,
-    Verb.DELETE: 1,
+    Verb.DELETE: 2,
 }
 
 
@@ -139,7 +141,7 @@ class Client(threading.Thread):
             name=key,
             labels={KEY_LABEL: key},
             seed=self._choices.randrange(2**31),
-            steps=self._choices.randint(3, 14),
+            steps=self._choices.choice(STEPS),
             priority=self._choices.randint(-1, 1),
             checkpoint={"every_steps": self._choices.randint(1, 3), "keep_last": 2},
         )

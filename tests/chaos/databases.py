@@ -26,8 +26,11 @@ class SqliteFile:
 
     def begin_stall(self) -> None:
         """No other process writes until the end."""
-        self._holder = sqlite3.connect(self._path, isolation_level=None, timeout=10)
-        self._holder.execute("BEGIN EXCLUSIVE")
+        self.end_stall()
+        self._holder = sqlite3.connect(self._path, isolation_level=None, timeout=2)
+        # Where a process that was stopped in a transaction has the lock, the database stalls as it is.
+        with suppress(sqlite3.OperationalError):
+            self._holder.execute("BEGIN EXCLUSIVE")
 
     def end_stall(self) -> None:
         if self._holder is not None:

@@ -1,6 +1,5 @@
 """The processes of a run: broker, API, gRPC, two reconcilers, two workers; each can be killed and started again."""
 
-import ctypes
 import os
 import signal
 import socket
@@ -28,6 +27,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 # In the environment of each process of the run and of whatever they start.
 MARK = "CHAOS_RUN"
+NAME = "CHAOS_NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,23 @@ class Deployment:
 
     def start(self, name: str) -> None:
         """Returns before it answers."""
+        own_pid = str(os.getpid())
         with self._log_path(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                self._command(name),
+                # The launcher ends it with this process. A `preexec_fn` would run in a fork, which gRPC breaks.
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "service.child_process",
+                    own_pid,
+                    *self._command(name),
+                ],
                 cwd=self.folder,
-                env=self._environment,
+                env=self._environment | {NAME: name},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_the_tests,  # noqa: PLW1509 a killed test run would leave it behind
             )
 
     def start_all(self) -> None:
@@ -119,9 +127,10 @@ class Deployment:
         process.kill()
         process.wait()
 
-    def children_of_attempts(self) -> list[tuple[int, str]]:
-        """Process and job of the attempts that go on now."""
-        commands = [(pid, _command_line(pid)) for pid in _pids_with(self.folder)]
+    def children_of_attempts(self, *, worker: str | None = None) -> list[tuple[int, str]]:
+        """Process and job of the attempts that go on now, on one of the workers or on all."""
+        marks = [f"{MARK}={self.folder}"] + ([] if worker is None else [f"{NAME}={worker}"])
+        commands = [(pid, _command_line(pid)) for pid in _pids_with(*marks)]
         return [
             (pid, words[words.index("--job") + 1])
             for pid, words in commands
@@ -147,7 +156,7 @@ class Deployment:
     def orphans(self, *, patience_s: float = 2.0) -> list[str]:
         """Processes of the run that live on after all was stopped."""
         deadline = time.monotonic() + patience_s
-        while (pids := _pids_with(self.folder)) and time.monotonic() < deadline:
+        while (pids := _pids_with(f"{MARK}={self.folder}")) and time.monotonic() < deadline:
             time.sleep(0.05)
         left = [f"process {pid}: {' '.join(_command_line(pid))}" for pid in pids]
         for pid in pids:
@@ -178,13 +187,14 @@ class Deployment:
         return is_well and all(map(_listens, ports)) and all("ready." in log for log in logs)
 
 
-def _pids_with(folder: Path) -> list[int]:
-    mark = f"{MARK}={folder}".encode()
+def _pids_with(*marks: str) -> list[int]:
+    """Living processes that have all of these in their environment."""
+    wanted = {mark.encode() for mark in marks}
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         pid = int(path.name)
         with suppress(OSError):
-            if mark in (path / "environ").read_bytes().split(b"\0") and is_alive(pid):
+            if wanted <= set((path / "environ").read_bytes().split(b"\0")) and is_alive(pid):
                 found.append(pid)
     return found
 
@@ -210,7 +220,3 @@ def _unused_ports(number: int) -> list[int]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _die_with_the_tests() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

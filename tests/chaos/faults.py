@@ -112,7 +112,12 @@ class Faults:
         self._busy.discard(name)
 
     def _stop_worker(self) -> Fault:
+        """While a child of it works on, whose job is then another's."""
         name = self._free_one(WORKERS)
+        for _ in range(MAX_WAITS):
+            if self._deployment.children_of_attempts(worker=name):
+                break
+            yield WAIT_S
         self._note(f"SIGSTOP of {name}")
         self._deployment.signal(name, signal.SIGSTOP)
         yield STOPPED_S
@@ -144,7 +149,7 @@ class Faults:
         self._deployment.disk_full_file.touch()
         yield DISK_FULL_S
         self._note("the disk has room")
-        self._deployment.disk_full_file.unlink()
+        self._deployment.disk_full_file.unlink(missing_ok=True)
 
     def _corrupt_checkpoint(self) -> Fault:
         """The newest of a job that trains; its child stands still meanwhile and is killed, so that it comes to be read."""

@@ -56,13 +56,10 @@ class Transport(Protocol):
 
 class Rest:
     def __init__(self, url: str, *, api_key: str) -> None:
-        # No connection outlives a request: the API that answers may be another one by then.
-        limits = httpx.Limits(max_keepalive_connections=1, keepalive_expiry=1.0)
         self._http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=TIMEOUT_S,
-            limits=limits,
             trust_env=False,
         )
 
