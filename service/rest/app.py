@@ -29,9 +29,9 @@ from service.rest.access import SECURITY_SCHEMES, Access
 from service.rest.body_limit import BodyLimit
 from service.rest.conditional import install_not_modified
 from service.rest.parameters import problem
+from service.rest.polled_jobs import PolledJobs
 from service.rest.problems import ProblemDetails, install_error_handlers
 from service.rest.query_parameters import refuse_unknown_parameters
-from service.rest.unchanged import UnchangedJobs
 from service.settings import Settings
 
 DESCRIPTION = (
@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_not_modified(app)
     # The last one added sees a request first: who may not ask sends no body.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED)
-    app.add_middleware(UnchangedJobs, operations=operations)
+    app.add_middleware(PolledJobs, operations=operations)
     app.add_middleware(
         Access,
         authenticator=operations.authenticator,

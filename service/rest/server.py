@@ -27,6 +27,7 @@ def serve(settings: Settings) -> None:
         port=settings.http_port,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         server_header=False,
+        access_log=False,  # a line for every poll would cost a tenth of its answer
     )
     server = RestServer(config, tailer=app.state.operations.tailer)
     with suppress(KeyboardInterrupt):
