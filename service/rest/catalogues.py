@@ -49,9 +49,7 @@ def _example(value: object) -> dict[int | str, dict[str, Any]]:
 @router.get(
     "/metrics",
     summary="Every metric with its unit and meaning",
-    responses=_example(
-        [{"name": "train/loss", "unit": "nats", "meaning": Metric.LOSS.meaning}]
-    ),
+    responses=_example([{"name": "train/loss", "unit": "nats", "meaning": Metric.LOSS.meaning}]),
 )
 def list_metrics() -> list[MetricDescription]:
     """The names that metric queries take."""

@@ -50,7 +50,9 @@ async def _place_for_a_stream(operations: FromApp, caller: FromCaller) -> AsyncI
 
 HOLDS_A_STREAM = Depends(_place_for_a_stream)
 STREAM_ANSWERS: dict[int | str, dict[str, Any]] = {
-    400: problem("A bad place to go on from."), 429: problem("Too many streams.")}
+    400: problem("A bad place to go on from."),
+    429: problem("Too many streams."),
+}
 
 
 @router.head("/{job_id}", include_in_schema=False)

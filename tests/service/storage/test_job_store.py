@@ -138,9 +138,7 @@ def test_the_oldest_job_of_the_queue_is_claimed_first(job_store, create, claim):
 
 def test_a_job_of_higher_priority_is_claimed_before_older_ones(job_store, create, claim, spec):
     old = create()
-    urgent = job_store.create(
-        spec.model_copy(update={"priority": 5}), warnings=(), queue="default"
-    )
+    urgent = job_store.create(spec.model_copy(update={"priority": 5}), warnings=(), queue="default")
     patched = create()
     job_store.patch(patched.id, priority=7)
     assert [claim().lease.job_id for _ in range(3)] == [patched.id, urgent.id, old.id]
