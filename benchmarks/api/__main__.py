@@ -6,13 +6,14 @@ table a part and writes all rows to var/bench/api.json; a part that was not run 
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.api.jobs_part import job_rows
 from benchmarks.api.list_part import list_rows
 from benchmarks.api.metrics_part import metric_rows
-from benchmarks.api.rows import Row, print_rows, write_rows
+from benchmarks.api.rows import Row, print_rows, row, write_rows
 from benchmarks.api.streams_part import stream_rows
 
 
@@ -32,11 +33,22 @@ def main() -> None:
     }
     rows: list[Row] = []
     for name in options.only or parts:
+        rows.append(
+            row(f"machine.before_{name}", _million_additions_ms(), "CPU ms of 10⁶ additions")
+        )
         with tempfile.TemporaryDirectory(prefix="dg-api-") as folder:
             part = parts[name](Path(folder))
-        print_rows(name, part)
+        print_rows(name, [rows[-1], *part])
         rows += part
         write_rows(rows, options.output)
+
+
+def _million_additions_ms() -> float:
+    """How fast this machine is at this moment: shared ones differ by a factor of three within an hour."""
+    before, total = time.process_time(), 0
+    for number in range(1_000_000):
+        total += number
+    return (time.process_time() - before) * 1000
 
 
 if __name__ == "__main__":
