@@ -19,8 +19,8 @@ from worker.supervisor import child_environment
 
 SEED = 1
 NUM_KILLS = 7
-# Children are forked from a process that has everything imported, so most of this is work on the job.
-LATEST_KILL_S = 2.5
+# Of the time that the unbroken job took: a kill leaves something to do on any machine.
+LATEST_KILL = 0.25
 JOB = {
     "steps": 10,
     "checkpoint": {"every_steps": 3, "keep_last": 2},
@@ -57,6 +57,13 @@ def samples_of(bench: Bench, job_id: str) -> list[tuple[object, ...]]:
     ]
 
 
+def seconds_of_work(bench: Bench, job_id: str) -> float:
+    """From when the child began to load until the job's end."""
+    events = bench.jobs.events(job_id).events
+    began_at = next(event.at for event in events if event.type == "phase_changed")
+    return (events[-1].at - began_at).total_seconds()
+
+
 @pytest.mark.timeout(900)
 def test_a_job_killed_at_random_points_ends_with_the_bits_of_an_unbroken_one(
     bench: Bench, wait_until
@@ -64,7 +71,8 @@ def test_a_job_killed_at_random_points_ends_with_the_bits_of_an_unbroken_one(
     unbroken_id = bench.run(small_job(**JOB)).id
     job_id = bench.submit(small_job(**JOB))
     choices = random.Random(SEED)
-    waits_s = [choices.uniform(0, LATEST_KILL_S) for _ in range(NUM_KILLS)]
+    latest_kill_s = LATEST_KILL * seconds_of_work(bench, unbroken_id)
+    waits_s = [choices.uniform(0, latest_kill_s) for _ in range(NUM_KILLS)]
 
     for wait_s in waits_s:
         attempt = bench.start_attempt()
@@ -80,7 +88,7 @@ def test_a_job_killed_at_random_points_ends_with_the_bits_of_an_unbroken_one(
 
     job = bench.jobs.get(job_id)
     assert job.state is JobState.SUCCEEDED, job.failure
-    assert job.attempt > NUM_KILLS // 2, "the job was over before it was killed often"
+    assert job.attempt > 2, "the job was over before it was killed twice"
     assert bench.final_weights(job_id) == bench.final_weights(unbroken_id)
     assert bench.computed_metrics(job_id) == bench.computed_metrics(unbroken_id)
     assert bench.outcomes(job_id) == bench.outcomes(unbroken_id)
