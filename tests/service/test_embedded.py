@@ -17,7 +17,8 @@ from tests.processes import is_alive
 class Up:
     """`driftgate up` as a process of its own, with ports and a data folder of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, has_nursery: bool) -> None:
+        self._has_nursery = has_nursery
         self.data_dir = data_dir
         self.http_port, self.grpc_port = _two_unused_ports()
         self.output_path = data_dir.parent / "up.out"
@@ -31,6 +32,7 @@ class Up:
             "DRIFTGATE_HTTP_PORT": str(self.http_port),
             "DRIFTGATE_GRPC_PORT": str(self.grpc_port),
             "DRIFTGATE_STOP_GRACE_S": "5",
+            "DRIFTGATE_NURSERY": str(self._has_nursery),
             "OMP_NUM_THREADS": "1",
         }
         with self.output_path.open("ab") as output:
@@ -70,12 +72,12 @@ class Up:
 
 
 @pytest.fixture
-def start_up() -> Iterator[Callable[[Path], Up]]:
+def start_up() -> Iterator[Callable[..., Up]]:
     started = []
 
-    def start(data_dir: Path) -> Up:
+    def start(data_dir: Path, *, has_nursery: bool) -> Up:
         data_dir.parent.mkdir(parents=True, exist_ok=True)
-        started.append(Up(data_dir))
+        started.append(Up(data_dir, has_nursery=has_nursery))
         return started[-1]
 
     yield start
@@ -90,7 +92,7 @@ def start_up() -> Iterator[Callable[[Path], Up]]:
 def test_up_serves_and_leaves_nothing_behind_when_it_is_told_to_stop(
     start_up, tmp_path: Path, wait_until
 ) -> None:
-    up = start_up(tmp_path / "with space" / "var")
+    up = start_up(tmp_path / "with space" / "var", has_nursery=True)
     wait_until(up.is_up)
     assert up.members().keys() == {"broker", "api", "grpc", "reconciler", "worker"}
     wait_until(lambda: _listens(up.grpc_port))
@@ -108,8 +110,8 @@ def test_up_serves_and_leaves_nothing_behind_when_it_is_told_to_stop(
 def test_up_restarts_what_dies_and_nothing_survives_its_own_kill(
     start_up, tmp_path: Path, wait_until
 ) -> None:
-    # Longer than a socket's address may be.
-    up = start_up(tmp_path / ("long" * 30) / "var")
+    # Longer than a socket's address may be. Without a nursery, which would only cost the test its time.
+    up = start_up(tmp_path / ("long" * 30) / "var", has_nursery=False)
     wait_until(up.is_up)
     wait_until(lambda: "ready." in up.log("worker"))
 
