@@ -32,7 +32,7 @@ class ServerProcess:
 def running(
     command: Sequence[str], *, port: int, environment: Mapping[str, str], log: Path
 ) -> Iterator[ServerProcess]:
-    """The server once it accepts connections; it is stopped at the end, with all of its children."""
+    """The server, on one core, once it accepts connections; it is stopped at the end, with all of its children."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -41,6 +41,8 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # On several, each hand-over to a thread wakes another core, and the same work takes twice the time.
+    os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
     try:
         _wait_for_port(port, process, log)
         yield ServerProcess(process.pid, port)

@@ -33,5 +33,9 @@ def job_response(
     return json_response(job, status_code=status_code, headers=version | dict(headers or {}))
 
 
+def submitted_response(job: Job) -> Response:
+    return job_response(job, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
 def etag_of_version(version: int) -> str:
     return f'"{version}"'

@@ -32,6 +32,7 @@ from service.rest.parameters import problem
 from service.rest.polled_jobs import PolledJobs
 from service.rest.problems import ProblemDetails, install_error_handlers
 from service.rest.query_parameters import refuse_unknown_parameters
+from service.rest.submitted_jobs import SubmittedJobs
 from service.settings import Settings
 
 DESCRIPTION = (
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     install_not_modified(app)
     # The last one added sees a request first: who may not ask sends no body.
+    app.add_middleware(SubmittedJobs, operations=operations)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED)
     app.add_middleware(PolledJobs, operations=operations)
     app.add_middleware(

@@ -50,7 +50,7 @@ class BodyLimit:
             if len(body) > self._max_bytes:
                 await _refused(self._refusal())(scope, receive, send)
                 return
-        await self._app(scope, _then(bytes(body), receive), send)
+        await self._app(scope, body_again(bytes(body), receive), send)
 
     def _refusal(self) -> DriftgateError:
         allowed = f"at most {self._max_bytes:,} bytes"
@@ -60,6 +60,16 @@ class BodyLimit:
             "(POST /v1/datasets), or raise DRIFTGATE_MAX_BODY_BYTES.",
             [Violation("body", f"more than {self._max_bytes:,} bytes", allowed)],
         )
+
+
+def body_again(body: bytes, receive: Receive) -> Receive:
+    """The body as one message, then whatever the server says next."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_next() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_next
 
 
 def _promised_bytes(scope: Scope) -> int:
@@ -81,13 +91,3 @@ def _nothing_comes() -> DriftgateError:
         f"Nothing more of the body came for {IDLE_TIMEOUT_S:g} seconds. Nothing was done; send it again.",
         [Violation("body", "no more bytes", "a body that comes without such pauses")],
     )
-
-
-def _then(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever the server says next."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive_next() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return receive_next

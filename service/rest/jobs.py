@@ -11,7 +11,7 @@ from service.jobs.plans import Plan
 from service.jobs.results import Job, JobAttempts, JobEventPage, JobPage
 from service.jobs.spec import AnyJobSpec
 from service.operations import DEFAULT_NUM_EVENTS, DEFAULT_PAGE_SIZE, MAX_COUNT, MAX_PAGE_SIZE
-from service.rest.answers import job_response, json_response
+from service.rest.answers import job_response, json_response, submitted_response
 from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
 from service.rest.job_examples import EXAMPLES, PATCH_EXAMPLES
 from service.rest.job_filters import job_filter
@@ -68,7 +68,7 @@ def create_job(
     if validate_only:
         return json_response(operations.plan_job(spec))
     job = operations.submit_job(spec, idempotency_key=idempotency_key, caller=caller)
-    return job_response(job, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
+    return submitted_response(job)
 
 
 @router.get(

@@ -6,7 +6,6 @@ To route such a request and to read its parameters would cost twice what its ans
 import re
 from http import HTTPMethod
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +13,7 @@ from service.errors import DriftgateError
 from service.operations import Operations
 from service.rest.answers import etag_of_version, job_response
 from service.rest.conditional import is_known, not_modified
+from service.rest.threads import in_thread
 
 JOB_PATH = re.compile(r"/v1/jobs/([0-9a-f]{32})")
 
@@ -37,13 +37,13 @@ class PolledJobs:
         tags = [value for name, value in scope["headers"] if name == b"if-none-match"]
         try:
             if len(tags) == 1:
-                version = await run_in_threadpool(self._operations.job_version, job_id)
+                version = await in_thread(self._operations.job_version, job_id)
                 etag = etag_of_version(version)
                 if is_known(tags[0].decode("latin-1"), etag):
                     return not_modified(etag)
             elif tags:
                 return None
-            return job_response(await run_in_threadpool(self._operations.get_job, job_id))
+            return job_response(await in_thread(self._operations.get_job, job_id))
         except DriftgateError:
             return None  # the endpoint says what is wrong
 

@@ -27,13 +27,16 @@ from service.storage.change_feed import (
 from service.storage.job_lists import job_list, token_after
 from service.storage.job_rows import (
     SELECT_JOB,
+    SELECT_JOB_WITHOUT_SPEC,
     event_view,
     is_job_id,
     job_row,
     job_view,
     no_such_job,
 )
+from service.storage.known_specs import KnownSpecs
 from service.storage.lease_store import LeaseStore
+from service.storage.sessions import Database
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
 
 NO_FILTER = JobFilter()
@@ -51,12 +54,21 @@ class JobMark(NamedTuple):
 class JobReads(LeaseStore):
     """Every method is one read."""
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._known_specs = KnownSpecs()
+
     def get(self, job_id: str) -> Job:
         """Raises JOB_NOT_FOUND."""
-        rows = self._database.rows(SELECT_JOB, {"job_id": job_id}) if is_job_id(job_id) else ()
+        spec = self._known_specs.get(job_id)
+        query = SELECT_JOB if spec is None else SELECT_JOB_WITHOUT_SPEC
+        rows = self._database.rows(query, {"job_id": job_id}) if is_job_id(job_id) else ()
         if not rows:
             raise no_such_job(job_id)
-        return job_view(rows[0])
+        job = job_view(rows[0], spec=spec)
+        if spec is None:
+            self._known_specs.add(job_id, job.spec)
+        return job
 
     def version(self, job_id: str) -> int:
         """What grows with every change of the job, without the job. Raises JOB_NOT_FOUND."""

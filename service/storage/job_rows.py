@@ -16,6 +16,9 @@ from service.storage.tables import JobEventRow, JobRow
 
 # Without the mapping to an object, which costs more than the read.
 SELECT_JOB = select(JobRow.__table__).where(JobRow.__table__.c.id == bindparam("job_id"))
+SELECT_JOB_WITHOUT_SPEC = select(
+    *(column for column in JobRow.__table__.columns if column.name != JobRow.spec.key)
+).where(JobRow.__table__.c.id == bindparam("job_id"))
 
 
 def new_job_id() -> str:
@@ -49,9 +52,9 @@ def no_such_job(job_id: str) -> DriftgateError:
     )
 
 
-def job_view(row: JobRow | Row[Any]) -> Job:
-    """Of a row of the table, mapped or plain."""
-    spec = stored_spec(row)
+def job_view(row: JobRow | Row[Any], *, spec: AnyJobSpec | None = None) -> Job:
+    """Of a row of the table, mapped or plain. spec: where it is known, and the row may lack it."""
+    spec = spec or stored_spec(row)
     total_steps, total_updates = steps_and_updates(spec)
     return Job(
         id=row.id,

@@ -17,7 +17,13 @@ from service.storage.job_deletion import delete_job
 from service.storage.job_reads import JobReads
 from service.storage.job_rows import is_job_id, job_row, job_view
 from service.storage.lease_store import Claim, Lease, Orders
-from service.storage.new_jobs import insert_job, insert_key, job_of_key
+from service.storage.new_jobs import (
+    KeyIsTakenError,
+    Submission,
+    job_of_key,
+    submit_alone,
+    submit_in_transaction,
+)
 from service.storage.state_moves import grown, move
 from service.storage.tables import DeletedJobRow, JobLabelRow, JobRow
 
@@ -45,28 +51,18 @@ class JobStore(JobReads):
         IDEMPOTENCY_CONFLICT where the key came with another spec, and QUOTA_EXCEEDED where the caller has as
         many jobs waiting as it may.
         """
-
-        def insert_into(connection: Connection) -> Job:
-            _check_quota(connection, caller)
-            now = None if self._database.is_postgres else self._database.now(connection)
-            return insert_job(
-                connection,
-                spec,
-                warnings=warnings,
-                queue=queue,
-                needs_memory_bytes=needs_memory_bytes,
-                caller=caller,
-                now=now,
-            )
-
-        if idempotency_key is None:
-            with self._database.write() as connection:
-                return insert_into(connection)
-        with suppress(_KeyIsTakenError), self._database.write() as connection:
-            job = insert_into(connection)
-            if not insert_key(connection, idempotency_key, spec, job=job, caller=caller):
-                raise _KeyIsTakenError  # and the job goes with its transaction
-            return job
+        submission = Submission(
+            spec, warnings, queue, caller, idempotency_key, needs_memory_bytes=needs_memory_bytes
+        )
+        if self._database.is_postgres and caller.max_queued_jobs is None:
+            job = submit_alone(self._database, submission)
+            if job is not None:
+                return job
+        with suppress(KeyIsTakenError), self._database.write() as connection:
+            check_quota(connection, caller)
+            now = self._database.now(connection)
+            return submit_in_transaction(connection, submission, now=now)
+        assert idempotency_key is not None, "only a key can be taken"
         earlier = self.made_before(spec, idempotency_key=idempotency_key, caller=caller)
         assert earlier is not None, "a key that was committed has its job"
         return earlier
@@ -214,10 +210,6 @@ class JobStore(JobReads):
         return job_view(row)
 
 
-class _KeyIsTakenError(Exception):
-    """Undoes the transaction of a job whose key was used before."""
-
-
 def _add_labels(session: Session, job_id: str, labels: Mapping[str, str]) -> None:
     if labels:
         session.execute(
@@ -243,7 +235,7 @@ def _patched_labels(labels: Mapping[str, str], changes: Mapping[str, str | None]
     return patched
 
 
-def _check_quota(connection: Connection, caller: Caller) -> None:
+def check_quota(connection: Connection, caller: Caller) -> None:
     """Raises QUOTA_EXCEEDED. Two at once do not both take the last place: on SQLite there are no two at once.
 
     Keys of the settings have no id and no row; their jobs are those without a key.

@@ -1,16 +1,18 @@
 """A job's first rows: the job, its labels, its first event, and the key that it was asked for with.
 
-Submission is the write that clients wait for. Its statements stand ready below, because to build one costs more
-than to run it, and the job that is answered is made from what was written, not read back.
+Submission is the write that clients wait for, so its statements are plain text: to have them built and its values
+looked at by type costs twice what it costs to run them. The job that is answered is made from what was written, not
+read back.
 """
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from pydantic_core import to_json
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import Table as SqlTable
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
@@ -18,103 +20,116 @@ from service.jobs.access import Caller
 from service.jobs.results import Job, Progress, SpecWarning
 from service.jobs.spec import SPEC_VERSION, AnyJobSpec, EvaluationJobSpec, JobSpec
 from service.jobs.state import JobState
-from service.storage.change_feed import next_change_seq
 from service.storage.job_rows import job_row, job_view, new_job_id, steps_and_updates
-from service.storage.state_moves import add_first_event
-from service.storage.tables import IdempotencyKeyRow, JobLabelRow, JobRow
+from service.storage.sessions import Database
+from service.storage.submission_sql import (
+    INSERT_EVENT_SQLITE,
+    INSERT_JOB_SQLITE,
+    INSERT_KEY_SQLITE,
+    INSERT_LABELS_SQLITE,
+    SUBMIT_POSTGRES,
+)
+from service.storage.tables import IdempotencyKeyRow, JobRow
+from service.storage.webhook_outbox import add_deliveries
 
-JOBS: SqlTable = JobRow.metadata.tables[JobRow.__tablename__]
-LABELS: SqlTable = JobRow.metadata.tables[JobLabelRow.__tablename__]
 KEYS: SqlTable = JobRow.metadata.tables[IdempotencyKeyRow.__tablename__]
-
-# PostgreSQL's clock, since leases are counted by it, without a statement of its own.
-INSERT_JOB_POSTGRES = (
-    insert(JOBS)
-    .values(
-        change_seq=next_change_seq(is_postgres=True),
-        created_at=func.statement_timestamp(),
-        updated_at=func.statement_timestamp(),
-    )
-    .returning(JOBS.c.created_at)
-)
-INSERT_JOB_SQLITE = (
-    insert(JOBS).values(change_seq=next_change_seq(is_postgres=False)).returning(JOBS.c.created_at)
-)
-INSERT_KEY_POSTGRES = postgresql.insert(KEYS).on_conflict_do_nothing().returning(KEYS.c.job_id)
-INSERT_KEY_SQLITE = sqlite.insert(KEYS).on_conflict_do_nothing().returning(KEYS.c.job_id)
-INSERT_LABELS = insert(LABELS)
 SELECT_KEY = select(KEYS.c.job_id, KEYS.c.request_sha256).where(
     KEYS.c.caller == bindparam("caller"), KEYS.c.key == bindparam("key")
 )
 
 
-def insert_job(
-    session: Connection,
-    spec: AnyJobSpec,
-    *,
-    warnings: Sequence[SpecWarning],
-    queue: str,
-    caller: Caller,
-    now: datetime | None,
-    needs_memory_bytes: int | None = None,
-) -> Job:
-    """A QUEUED job with its first event. now: None where the database tells the time itself."""
-    job_id = new_job_id()
+NO_LABELS = "{}"
+
+
+class KeyIsTakenError(Exception):
+    """The caller used the key before: the transaction is to be undone, and the job goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job to be. needs_memory_bytes: of a worker's device, at the least; None where unknown."""
+
+    spec: AnyJobSpec
+    warnings: Sequence[SpecWarning]
+    queue: str
+    caller: Caller
+    key: str | None
+    needs_memory_bytes: int | None = None
+
+
+def submit_alone(database: Database, submission: Submission) -> Job | None:
+    """A QUEUED job by one statement of PostgreSQL's; None, and nothing written, where it takes more than that."""
+    values = _values(submission) | {"is_in_transaction": False}
+    row = database.written_row(SUBMIT_POSTGRES, values)
+    return None if row is None else _new_job(submission, values, created_at=row.created_at)
+
+
+def submit_in_transaction(connection: Connection, submission: Submission, *, now: datetime) -> Job:
+    """A QUEUED job with its first event. now: not used on PostgreSQL, which tells the time itself.
+
+    Raises KeyIsTakenError. A request with the same key that has not committed yet is waited for.
+    """
+    values = _values(submission)
+    insert = _insert_on_postgres if connection.dialect.name == "postgresql" else _insert_on_sqlite
+    created_at, someone_listens = insert(connection, values, now=now)
+    job = _new_job(submission, values, created_at=created_at)
+    if someone_listens:
+        add_deliveries(connection, job.id, event_seq=1, state=JobState.QUEUED, now=job.created_at)
+    return job
+
+
+def _insert_on_postgres(
+    connection: Connection, values: dict[str, object], *, now: datetime
+) -> tuple[datetime, bool]:
+    """When the job was made, and whether a webhook is to be told."""
+    del now
+    values["is_in_transaction"] = True
+    row = connection.exec_driver_sql(SUBMIT_POSTGRES, values).first()
+    if row is None:
+        raise KeyIsTakenError
+    return row.created_at, row.someone_listens
+
+
+def _insert_on_sqlite(
+    connection: Connection, values: dict[str, object], *, now: datetime
+) -> tuple[datetime, bool]:
+    values["now"] = now.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    connection.exec_driver_sql(INSERT_JOB_SQLITE, values)
+    someone_listens = connection.exec_driver_sql(INSERT_EVENT_SQLITE, values).scalar_one()
+    if values["labels"] != NO_LABELS:
+        connection.exec_driver_sql(INSERT_LABELS_SQLITE, values)
+    if values["key"] is not None:
+        is_new = connection.exec_driver_sql(INSERT_KEY_SQLITE, values).rowcount == 1
+        if not is_new:
+            raise KeyIsTakenError
+    return now, bool(someone_listens)
+
+
+def _values(submission: Submission) -> dict[str, object]:
+    """By the names that the statements give them, as the drivers take them."""
+    spec, caller, key = submission.spec, submission.caller, submission.key
+    spec_json = spec.__pydantic_serializer__.to_json(spec)
     model, teacher_model = _models_of(spec)
-    values: dict[str, object] = {
-        "id": job_id,
+    warnings = [warning.model_dump() for warning in submission.warnings]
+    return {
+        "id": new_job_id(),
         "name": spec.name,
-        "kind": spec.kind,
+        "kind": spec.kind.value,
         "model": model,
         "teacher_model": teacher_model,
-        "labels": spec.labels,
+        "labels": to_json(spec.labels).decode(),
         "priority": spec.priority,
         "api_key_id": caller.key_id or None,
-        "state": JobState.QUEUED,
-        "queue": queue,
+        "queue": submission.queue,
         "needs_device": _device_of(spec),
-        "needs_memory_bytes": needs_memory_bytes,
-        "spec": spec.model_dump(mode="json"),
+        "needs_memory_bytes": submission.needs_memory_bytes,
+        "spec": spec_json.decode(),
         "spec_version": SPEC_VERSION,
-        "warnings": [warning.model_dump(mode="json") for warning in warnings],
-        "version": 1,
-        "last_event_seq": 1,
-        "step": 0,
-        "update_index": 0,
-        "evaluated_samples": 0,
-        "samples_to_evaluate": 0,
-        "lease_epoch": 0,
-        "attempts_without_progress": 0,
-    }
-    if now is None:
-        created_at = session.execute(INSERT_JOB_POSTGRES, values).scalar_one()
-    else:
-        values |= {"created_at": now, "updated_at": now}
-        created_at = session.execute(INSERT_JOB_SQLITE, values).scalar_one()
-    add_first_event(session, job_id, now=created_at, message="Submitted.")
-    if spec.labels:
-        rows = [{"job_id": job_id, "key": k, "value": v} for k, v in spec.labels.items()]
-        session.execute(INSERT_LABELS, rows)
-    return _new_job(job_id, spec, warnings=warnings, created_at=created_at)
-
-
-def insert_key(
-    session: Connection, key: str, spec: AnyJobSpec, *, job: Job, caller: Caller
-) -> bool:
-    """False, and nothing written, where the caller used the key before.
-
-    A request with the same key that has not committed yet is waited for.
-    """
-    on_postgres = session.dialect.name == "postgresql"
-    row = {
+        "warnings": to_json(warnings).decode(),
         "caller": caller.key_id,
         "key": key,
-        "request_sha256": _request_sha256(spec),
-        "job_id": job.id,
-        "created_at": job.created_at,
+        "request_sha256": key and _request_sha256(spec, spec_json=spec_json),
     }
-    statement = INSERT_KEY_POSTGRES if on_postgres else INSERT_KEY_SQLITE
-    return session.execute(statement, row).first() is not None
 
 
 def job_of_key(session: Session, key: str, spec: AnyJobSpec, *, caller: Caller) -> Job | None:
@@ -123,8 +138,9 @@ def job_of_key(session: Session, key: str, spec: AnyJobSpec, *, caller: Caller) 
     if known is None:
         return None
     job = job_view(job_row(session, known.job_id))
+    spec_json = spec.__pydantic_serializer__.to_json(spec)
     # The hash of an earlier version of Driftgate lacks the fields that this one has: then the specs decide.
-    if known.request_sha256 != _request_sha256(spec) and job.spec != spec:
+    if known.request_sha256 != _request_sha256(spec, spec_json=spec_json) and job.spec != spec:
         raise DriftgateError(
             ErrorCode.IDEMPOTENCY_CONFLICT,
             f"The idempotency key {key!r} was used for job {known.job_id} with another spec. "
@@ -134,12 +150,11 @@ def job_of_key(session: Session, key: str, spec: AnyJobSpec, *, caller: Caller) 
     return job
 
 
-def _new_job(
-    job_id: str, spec: AnyJobSpec, *, warnings: Sequence[SpecWarning], created_at: datetime
-) -> Job:
+def _new_job(submission: Submission, values: dict[str, object], *, created_at: datetime) -> Job:
+    spec, created_at = submission.spec, created_at.astimezone(UTC)
     total_steps, total_updates = steps_and_updates(spec)
     return Job(
-        id=job_id,
+        id=str(values["id"]),
         name=spec.name,
         state=JobState.QUEUED,
         phase=None,
@@ -147,7 +162,7 @@ def _new_job(
         attempt=0,
         cancel_requested_at=None,
         failure=None,
-        warnings=tuple(warnings),
+        warnings=tuple(submission.warnings),
         labels=spec.labels,
         priority=spec.priority,
         spec=spec,
@@ -178,10 +193,13 @@ def _device_of(spec: AnyJobSpec) -> str:
             return "auto"
 
 
-def _request_sha256(spec: AnyJobSpec) -> str:
+def _request_sha256(spec: AnyJobSpec, *, spec_json: bytes) -> str:
     """Of the spec with all defaults filled in, so that two ways to write one spec are equal.
 
     The order of the fields is the contract's; of labels, which have no order, it is that of their keys.
     """
-    ordered = spec.model_copy(update={"labels": dict(sorted(spec.labels.items()))})
-    return hashlib.sha256(ordered.model_dump_json().encode()).hexdigest()
+    labels = dict(sorted(spec.labels.items()))
+    if list(labels) != list(spec.labels):
+        ordered = spec.model_copy(update={"labels": labels})
+        spec_json = ordered.__pydantic_serializer__.to_json(ordered)
+    return hashlib.sha256(spec_json).hexdigest()

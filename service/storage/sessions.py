@@ -39,8 +39,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _create_engine(make_url(url))
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-        self._reader = self._engine.execution_options(
-            **({"isolation_level": "AUTOCOMMIT"} if self.is_postgres else {"sqlite_begin": None})
+        self._single = (
+            _create_autocommit_engine(make_url(url))
+            if self.is_postgres
+            else self._engine.execution_options(sqlite_begin=None)
         )
 
     @property
@@ -50,9 +52,8 @@ class Database:
     @property
     def num_connections_in_use(self) -> int:
         """Connections of this process that something holds at this moment."""
-        pool = self._engine.pool
-        assert isinstance(pool, QueuePool)
-        return pool.checkedout()
+        pools = {self._engine.pool, self._single.pool}
+        return sum(pool.checkedout() for pool in pools if isinstance(pool, QueuePool))
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -85,8 +86,14 @@ class Database:
         self, statement: Executable, parameters: Mapping[str, object] | None = None
     ) -> Sequence[Row[Any]]:
         """The rows of one statement that reads: without session and transaction, at a third of the cost."""
-        with _unavailable_named(), self._reader.connect() as connection:
+        with _unavailable_named(), self._single.connect() as connection:
             return connection.execute(statement, parameters or {}).all()
+
+    def written_row(self, statement: str, parameters: dict[str, object]) -> Row[Any] | None:
+        """The first row of one statement that writes, in the driver's words: its own transaction, on PostgreSQL."""
+        assert self.is_postgres, "SQLite's writers take the lock first"
+        with _unavailable_named(), self._single.connect() as connection:
+            return connection.exec_driver_sql(statement, parameters).first()
 
     def now(self, session: Transaction) -> datetime:
         """The database's clock, UTC: every process compares leases by the same one."""
@@ -98,6 +105,7 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+        self._single.dispose()
 
 
 def migrate(database_url: str, *, revision: str = "head") -> None:
@@ -153,6 +161,24 @@ def _unavailable(error: Exception) -> DriftgateError:
 def _create_engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _create_sqlite_engine(url)
+    return _create_postgres_engine(url)
+
+
+def _create_autocommit_engine(url: URL) -> Engine:
+    """For single statements, on connections of its own.
+
+    To switch a connection to autocommit and back, and to end a transaction that it never began, would cost
+    three times what such a statement costs.
+    """
+    return _create_postgres_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
+    )
+
+
+def _create_postgres_engine(url: URL, **options: Any) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     engine = create_engine(
@@ -162,6 +188,7 @@ def _create_engine(url: URL) -> Engine:
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
         json_serializer=_json_text,
         json_deserializer=from_json,
+        **options,
     )
     _ping_after_idleness(engine)
     return engine

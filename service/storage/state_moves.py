@@ -12,7 +12,6 @@ from service.errors import DriftgateError, ErrorCode
 from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState, states_leading_to
 from service.storage.attempt_endings import AttemptEnding
 from service.storage.change_feed import next_change_seq
-from service.storage.sessions import Transaction
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
 from service.storage.webhook_outbox import SOMEONE_LISTENS, add_deliveries
 
@@ -82,22 +81,6 @@ def tell_why_it_waits(session: Session, job_id: str, *, now: datetime, reason: s
         type_="waiting",
         message=f"Waiting: {reason}.",
     )
-
-
-def add_first_event(session: Transaction, job_id: str, *, now: datetime, message: str) -> None:
-    """The event of a job that was just inserted with `last_event_seq` 1."""
-    event = {
-        "job_id": job_id,
-        "seq": 1,
-        "at": now,
-        "type": "state_changed",
-        "state": JobState.QUEUED,
-        "attempt": 0,
-        "message": message,
-    }
-    someone_listens = session.execute(INSERT_EVENT, event).scalar_one()
-    if someone_listens:
-        add_deliveries(session, job_id, event_seq=1, state=JobState.QUEUED, now=now)
 
 
 def change_under_fence(session: Session, lease: Lease, *, now: datetime, **values: Any) -> None:

@@ -67,7 +67,7 @@ class Live:
 
     @property
     def num_connections_in_use(self):
-        return self.operations._job_store._database._engine.pool.checkedout()
+        return self.operations._job_store._database.num_connections_in_use
 
     def stop(self):
         self.server.should_exit = True
