@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.jobs.catalog import Metric
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
+from service.jobs.webhooks import DeliveryState
 from service.storage.attempt_endings import DEATHS
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
@@ -21,6 +22,7 @@ from service.storage.tables import (
     IdempotencyKeyRow,
     JobEventRow,
     JobRow,
+    WebhookDeliveryRow,
 )
 from tests.chaos.history import Change, Event, StoredJob, Write
 from tests.chaos.scripted_training import WEIGHTS_FILE
@@ -129,6 +131,19 @@ class Audit:
             return [
                 Change(job_id, JobState(old), JobState(new), *numbers)
                 for job_id, old, new, *numbers in session.execute(text(query))
+            ]
+
+    def undelivered(self) -> list[str]:
+        """Deliveries of webhooks that no receiver has accepted."""
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(WebhookDeliveryRow).where(
+                    WebhookDeliveryRow.state != DeliveryState.DELIVERED
+                )
+            )
+            return [
+                f"{row.event_type} of event {row.event_seq} of job {row.job_id} is {row.state}"
+                for row in rows
             ]
 
     def writes(self) -> list[Write]:

@@ -12,13 +12,14 @@ from service.jobs.spec import JobSpec
 from service.jobs.state import TERMINAL_STATES, JobState
 from tests.chaos.audit import KEY_LABEL
 from tests.chaos.history import Call, Outcome, Verb
+from tests.chaos.scripted_training import PACE_LABEL
 from tests.chaos.transports import Answer, Request, Transport
 from tests.worker.small_jobs import small_job
 
 MAX_OPEN_JOBS = 4
-# Of two updates each. The longest outlive a lease.
-STEPS = (3, 6, 12, 60)
-PAUSE_S = 0.05
+# Steps of two updates each, and how many times as long as others their updates take: the longest outlive a lease.
+LENGTHS = ((3, 1), (6, 1), (12, 1), (12, 3))
+PAUSE_S = 0.1
 AWAY_S = 0.2
 SHARE_IMPATIENT = 0.2
 SHARE_CONDITIONAL = 0.3
@@ -68,6 +69,7 @@ class Client(threading.Thread):
         self._numbers = itertools.count(1)
         self._own: list[str] = []
         self._seen: dict[str, tuple[int, JobState]] = {}
+        self.last_call: Call | None = None
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -128,6 +130,7 @@ class Client(threading.Thread):
         )
         with self._known.lock:
             self._known.calls.append(call)
+            self.last_call = call
             if call.job_id is not None and answer.state is not None:
                 self._known.jobs[call.job_id] = answer.state
         if answer.version is not None:
@@ -137,11 +140,12 @@ class Client(threading.Thread):
         return answer
 
     def _spec(self, key: str) -> JobSpec:
+        steps, pace = self._choices.choice(LENGTHS)
         return small_job(
             name=key,
-            labels={KEY_LABEL: key},
+            labels={KEY_LABEL: key, PACE_LABEL: str(pace)},
             seed=self._choices.randrange(2**31),
-            steps=self._choices.choice(STEPS),
+            steps=steps,
             priority=self._choices.randint(-1, 1),
             checkpoint={"every_steps": self._choices.randint(1, 3), "keep_last": 2},
         )

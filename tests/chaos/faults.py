@@ -20,6 +20,7 @@ from service.task_queue import TASK_NAME, celery_app
 from tests.chaos.databases import PostgresCluster, RunDatabase
 from tests.chaos.deployment import LEASE_S, RECONCILERS, WORKERS, Deployment
 from tests.chaos.scripted_training import WEIGHTS_FILE
+from tests.chaos.webhook_receiver import WebhookReceiver
 
 # A fault does its first part, says how long that lasts, and does the rest.
 Fault = Generator[float, None, None]
@@ -28,6 +29,7 @@ DOWN_S = 0.3
 STALL_S = 1.5
 OUTAGE_S = 1.5
 DISK_FULL_S = 1.5
+AWAY_S = 1.5
 STOPPED_S = 3 * LEASE_S
 # For something to break, at most so often.
 WAIT_S = 0.2
@@ -37,26 +39,28 @@ NUM_EXTRA_MESSAGES = 6
 
 
 class Faults:
-    """Used from the thread that started the deployment."""
+    """Used from one thread."""
 
     def __init__(
         self,
         deployment: Deployment,
         database: RunDatabase,
+        receiver: WebhookReceiver,
         *,
         seed: int,
         now_s: Callable[[], float],
     ) -> None:
         self._deployment = deployment
         self._database = database
+        self._receiver = receiver
         self._choices = random.Random(f"{seed} faults")
         self._now_s = now_s
         self._busy: set[str] = set()
         self.log: list[str] = []
 
-    def inject(self, *, window_s: float, repeats: int = 1) -> None:
-        """Every kind of fault so many times, in an order and at times of the seed; returns when all are over."""
-        kinds = list(self._kinds()) * repeats
+    def inject(self, *, window_s: float) -> None:
+        """Every fault of the plan, in an order and at times of the seed; returns when all are over."""
+        kinds = list(self._kinds())
         self._choices.shuffle(kinds)
         began = time.monotonic()
         order = itertools.count()
@@ -75,6 +79,7 @@ class Faults:
         yield from (self._kill_api, self._kill_grpc, self._kill_broker, self._kill_reconciler)
         yield from (self._flush_broker, self._repeat_messages, self._fill_disk)
         yield from (self._corrupt_checkpoint, self._stall_database)
+        yield from (self._kill_guard_or_nursery, self._lose_receiver)
         if isinstance(self._database, PostgresCluster):
             yield from (self._cut_database, self._crash_database)
 
@@ -87,6 +92,22 @@ class Faults:
                 _signal(pid, signal.SIGKILL)
                 return
             yield WAIT_S
+
+    def _kill_guard_or_nursery(self) -> Fault:
+        """The parent of an attempt's child, or that one's: without a nursery a child is executed anew."""
+        found = self._deployment.guards_and_nurseries()
+        if found:
+            pid = self._choices.choice(found)
+            self._note(f"kill -9 of guard or nursery {pid}")
+            _signal(pid, signal.SIGKILL)
+        yield 0
+
+    def _lose_receiver(self) -> Fault:
+        self._note("the webhook's receiver is away")
+        self._receiver.is_away.set()
+        yield AWAY_S
+        self._note("the webhook's receiver is back")
+        self._receiver.is_away.clear()
 
     def _kill_worker(self) -> Fault:
         return self._kill(WORKERS)

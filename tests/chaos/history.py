@@ -61,6 +61,17 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What a webhook's receiver accepted, its signature being right."""
+
+    delivery_id: str
+    type: str
+    job_id: str
+    event_seq: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     seq: int
     type: str
@@ -121,7 +132,9 @@ class StoredJob:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """keys: the job of each idempotency key. orphans: processes that outlived the run. ended_by_themselves: processes
-    that no fault ended. quota_left: what is wrong with the count of waiting jobs once none waits.
+    that no fault ended. audited: what the service's own audit found, at any time. quota_left: what is wrong with the count
+    of waiting jobs once none waits. unanswered: clients whose requests came to no end. notices: None where no webhook was told. undelivered: deliveries that nobody accepted.
+    forgeries: what came with a wrong signature.
     """
 
     calls: Sequence[Call]
@@ -133,7 +146,12 @@ class Evidence:
     writes: Sequence[Write]
     orphans: Sequence[str] = ()
     ended_by_themselves: Sequence[str] = ()
+    audited: Sequence[str] = ()
     quota_left: Sequence[str] = ()
+    unanswered: Sequence[str] = ()
+    notices: Sequence[Notice] | None = None
+    undelivered: Sequence[str] = ()
+    forgeries: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

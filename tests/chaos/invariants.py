@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from service.jobs.state import EDGES, HELD_STATES, TERMINAL_STATES, JobState
-from tests.chaos.history import Call, Evidence, Outcome, StoredJob, Verb, Violation, Write
+from service.jobs.webhooks import TOLD_STATES
+from tests.chaos.history import (
+    Call,
+    Evidence,
+    Notice,
+    Outcome,
+    StoredJob,
+    Verb,
+    Violation,
+    Write,
+)
 from tests.chaos.scripted_training import links_of, loss_of, weights_of
 
 Found = Iterator[Violation]
@@ -13,6 +23,8 @@ Found = Iterator[Violation]
 # What may make a job of these tests fail: deaths that the faults brought, never the job itself.
 ALLOWED_FAILURES = frozenset({"POISON_QUARANTINED"})
 MIN_DEATHS = 3
+# How the supervisor tells of a child that nobody killed.
+OWN_ENDS = ("ended with status", "ended on signal")
 
 
 def violations_of(evidence: Evidence) -> list[Violation]:
@@ -207,6 +219,39 @@ def watchers_see_every_event_once(evidence: Evidence) -> Found:
             yield Violation("watchers see all", said, watch.job_id)
 
 
+def webhooks_are_told(evidence: Evidence) -> Found:
+    """Of each move at least once, whoever was killed meanwhile; a delivery is of one event, whatever is sent again."""
+    if evidence.notices is None:
+        return
+    for said in evidence.undelivered:
+        yield Violation("webhooks are told", f"not delivered: {said}")
+    for said in evidence.forgeries:
+        yield Violation("webhooks are told", f"not signed: {said}")
+    by_delivery: dict[str, set[Notice]] = defaultdict(set)
+    told: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    for notice in evidence.notices:
+        by_delivery[notice.delivery_id].add(notice)
+        told[notice.job_id].add((notice.event_seq, notice.type))
+    for delivery_id, notices in by_delivery.items():
+        if len(notices) > 1:
+            yield Violation("webhooks are told", f"delivery {delivery_id} is of {notices}")
+    for job in evidence.jobs.values():
+        moves = [after for before, after in pairwise(job.events) if before.state != after.state]
+        happened = {
+            (event.seq, TOLD_STATES[event.state])
+            for event in (*job.events[:1], *moves)
+            if event.state in TOLD_STATES
+        }
+        if happened != told[job.id]:
+            differ = sorted(happened ^ told[job.id])
+            yield Violation("webhooks are told", f"told and happened differ: {differ}", job.id)
+
+
+def clients_are_answered(evidence: Evidence) -> Found:
+    for said in evidence.unanswered:
+        yield Violation("clients are answered", said)
+
+
 def nothing_is_left_behind(evidence: Evidence) -> Found:
     for process in evidence.orphans:
         yield Violation("no orphans", process)
@@ -217,6 +262,12 @@ def nothing_is_left_behind(evidence: Evidence) -> Found:
 def nothing_has_a_defect(evidence: Evidence) -> Found:
     for process in evidence.ended_by_themselves:
         yield Violation("no defects", f"{process} ended by itself")
+    for job in evidence.jobs.values():
+        for event in job.events:
+            if event.type == "attempt_ended" and any(end in event.message for end in OWN_ENDS):
+                yield Violation("no defects", event.message, job.id)
+    for said in evidence.audited:
+        yield Violation("no defects", f"audit: {said}")
     for call in evidence.calls:
         if call.code == "INTERNAL":
             yield Violation("no defects", str(call), call.job_id)
@@ -235,6 +286,8 @@ RULES: tuple[Callable[[Evidence], Found], ...] = (
     every_job_ends,
     succeeded_jobs_are_complete,
     watchers_see_every_event_once,
+    webhooks_are_told,
+    clients_are_answered,
     nothing_is_left_behind,
     nothing_has_a_defect,
 )

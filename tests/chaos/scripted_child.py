@@ -2,37 +2,89 @@
 are the real ones; modules that import torch have stand-ins, so that a child starts in a fraction of a second.
 """
 
+import importlib
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobPhase
 from tests.chaos.scripted_training import ScriptedTrainer
 
-WITHOUT_TORCH = (
-    "torch",
-    "transformers",
-    "transformers.utils",
-    "transformers.utils.logging",
-    "worker.attempt_distillation",
-    "worker.attempt_export",
-    "worker.attempt_model_evaluation",
-    "worker.attempt_regrade",
-    "worker.rollouts.transformers_engine",
-    "worker.training.models",
-    "worker.training.trainer",
+# What computes has stand-ins, whatever modules it is made of.
+PACKAGES = ("torch", "transformers", "peft", "safetensors.torch")
+PREFIXES = ("worker.training.", "worker.rollouts.", "worker.attempt_", "worker.ranks_")
+REAL = frozenset(
+    {
+        "worker.attempt_artifacts",
+        "worker.attempt_checkpoints",
+        "worker.attempt_end",
+        "worker.attempt_guard",
+        "worker.attempt_process",
+        "worker.training.checkpoints",
+    }
 )
+
+
+def _stood_in(owner: object, name: str) -> type[Exception]:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    stand_in = AnyNames(name, (AnyError,), {})
+    setattr(owner, name, stand_in)
+    return stand_in
+
+
+class AnyNames(type):
+    """Every name of such a class is another one."""
+
+    __getattr__ = _stood_in
+
+
+class AnyError(Exception):
+    def __init__(self, *_arguments: object, **_options: object) -> None:
+        super().__init__()
 
 
 class StandIn(ModuleType):
     """Every name of it is an exception class of its own: good for an annotation, an isinstance, and a call."""
 
-    def __getattr__(self, name: str) -> type[Exception]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        stand_in = type(name, (Exception,), {})
-        setattr(self, name, stand_in)
-        return stand_in
+    __getattr__ = _stood_in
+
+
+class StandIns(MetaPathFinder, Loader):
+    def find_spec(self, name: str, _path: object, _target: object = None) -> ModuleSpec | None:
+        is_library = any(name == each or name.startswith(f"{each}.") for each in PACKAGES)
+        is_ours = name.startswith(PREFIXES) and name not in REAL
+        return ModuleSpec(name, self, is_package=True) if is_library or is_ours else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return StandIn(spec.name)
+
+    def exec_module(self, _module: ModuleType) -> None:
+        pass
+
+
+class Alone:
+    """The one rank of an attempt: tells no other anything."""
+
+    rank = 0
+    num_ranks = 1
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return lambda *_arguments: None
+
+
+@contextmanager
+def joined_ranks() -> Iterator[Alone]:
+    yield Alone()
+
+
+def script(module: str, **functions: Callable[..., object]) -> None:
+    vars(importlib.import_module(module)).update(functions)
 
 
 def distil(attempt, spec: JobSpec, **_where: object) -> None:
@@ -58,10 +110,11 @@ def distil(attempt, spec: JobSpec, **_where: object) -> None:
         raise StopRequestedError
 
 
-for _name in WITHOUT_TORCH:
-    sys.modules[_name] = StandIn(_name)
-sys.modules["worker.attempt_distillation"].distil = distil
-sys.modules["worker.training.models"].compute_choice = lambda *_: "Computing by script."
+sys.meta_path.insert(0, StandIns())
+script("worker.attempt_distillation", distil=distil)
+script("worker.training.models", compute_choice=lambda *_: "Computing by script.")
+script("worker.rollouts.engine_choice", choose_engine=lambda *_: "script")
+script("worker.ranks_joining", joined_ranks=joined_ranks, stop_signal=lambda: signal.SIGTERM)
 
 from worker import execute  # noqa: E402
 from worker.attempt_checkpoints import AttemptCheckpoints  # noqa: E402

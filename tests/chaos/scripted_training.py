@@ -23,6 +23,8 @@ WEIGHTS_REPEATED = 1024
 # While this file exists the disk is full for whoever saves a checkpoint.
 DISK_FULL_FILE = "CHAOS_DISK_FULL_FILE"
 UPDATE_SECONDS = "CHAOS_UPDATE_SECONDS"
+# How many times as long an update of the job takes.
+PACE_LABEL = "chaos-pace"
 
 
 def links_of(seed: int, num_updates: int) -> list[bytes]:
@@ -53,7 +55,8 @@ class ScriptedTrainer:
         self._spec = spec
         self._updates_per_step = spec.num_updates // spec.steps
         self._link = links_of(spec.seed, 0)[0]
-        self._update_s = float(os.environ.get(UPDATE_SECONDS, "0"))
+        pace = float(spec.labels.get(PACE_LABEL, "1"))
+        self._update_s = pace * float(os.environ.get(UPDATE_SECONDS, "0"))
         self.update = 0
 
     @property

@@ -10,6 +10,7 @@ from tests.chaos.history import (
     Change,
     Event,
     Evidence,
+    Notice,
     Outcome,
     StoredJob,
     Verb,
@@ -33,6 +34,12 @@ CHANGES = (
     Change("a", JobState.STARTING, JobState.RUNNING, 2, 3, 1, 1),
     Change("a", JobState.RUNNING, JobState.RUNNING, 3, 4, 1, 1),
     Change("a", JobState.RUNNING, JobState.SUCCEEDED, 4, 5, 1, 1),
+)
+NOTICES = (
+    Notice("d1", "job.queued", "a", 1, "queued"),
+    Notice("d2", "job.running", "a", 3, "running"),
+    Notice("d2", "job.running", "a", 3, "running"),
+    Notice("d3", "job.succeeded", "a", 4, "succeeded"),
 )
 JOB = StoredJob(
     id="a",
@@ -78,6 +85,7 @@ GOOD = Evidence(
     keys={"k1": "a"},
     changes=CHANGES,
     writes=(Write("a", "update_metrics", 1, 1, 1, JobState.RUNNING),),
+    notices=NOTICES,
 )
 
 
@@ -205,6 +213,31 @@ BAD = {
         "watchers see all",
         replace(GOOD, watches=(Watch("watcher-0", "a", (1, 2, 3, 4), has_ended=False),)),
     ),
+    "a webhook is not told of a move": ("webhooks are told", replace(GOOD, notices=NOTICES[:3])),
+    "a webhook is told of what did not happen": (
+        "webhooks are told",
+        replace(GOOD, notices=(*NOTICES, Notice("d4", "job.failed", "a", 4, "failed"))),
+    ),
+    "a delivery is of two events": (
+        "webhooks are told",
+        replace(GOOD, notices=(*NOTICES[:3], replace(NOTICES[3], delivery_id="d2"))),
+    ),
+    "a delivery stays undone": ("webhooks are told", replace(GOOD, undelivered=("job.queued",))),
+    "a webhook is told by somebody else": (
+        "webhooks are told",
+        replace(GOOD, forgeries=("signed with another secret",)),
+    ),
+    "a client is never answered": ("clients are answered", replace(GOOD, unanswered=("rest-0",))),
+    "an attempt dies by itself": (
+        "no defects",
+        with_job(
+            events=(
+                *EVENTS[:3],
+                Event(4, "attempt_ended", JobState.QUEUED, 1, "The process ended with status 1."),
+            )
+        ),
+    ),
+    "the service's own audit finds something": ("no defects", replace(GOOD, audited=("a gap",))),
     "a process is left behind": ("no orphans", replace(GOOD, orphans=("process 7: sleep",))),
     "a quota counts what is gone": ("quotas are a recount", replace(GOOD, quota_left=("1 of 2",))),
     "a process ends by itself": ("no defects", replace(GOOD, ended_by_themselves=("worker-1",))),

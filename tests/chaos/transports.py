@@ -112,9 +112,7 @@ class Rest:
 
 class Grpc:
     def __init__(self, port: int, *, api_key: str) -> None:
-        # Otherwise a channel that met a dead server waits for seconds before it looks again.
-        options = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.enable_retries", 0)]
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+        self._channel = grpc_channel(port)
         self._stub = jobs_pb2_grpc.JobServiceStub(self._channel)
         self._metadata = [("authorization", f"Bearer {api_key}")]
 
@@ -154,6 +152,17 @@ class Grpc:
                 return self._stub.UpdateJob, jobs_pb2.UpdateJobRequest(job_id=job_id, labels=labels)
             case Verb.DELETE:
                 return self._stub.DeleteJob, jobs_pb2.DeleteJobRequest(job_id=job_id)
+
+
+def grpc_channel(port: int) -> grpc.Channel:
+    options = [
+        # Otherwise a channel that met a dead server waits for seconds before it looks again.
+        ("grpc.max_reconnect_backoff_ms", 500),
+        ("grpc.enable_retries", 0),
+        # Otherwise runs side by side would share a connection to a port that two of them had by turns.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    return grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
 
 
 def _refusal(error: grpc.RpcError) -> Answer:
