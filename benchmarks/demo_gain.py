@@ -26,6 +26,7 @@ from worker.evaluation.plan import Benchmark, plan_batches
 from worker.rollouts.prompts import encode_prompts
 from worker.rollouts.transformers_engine import TransformersEngine
 from worker.training.models import eos_token_ids, load_causal_lm, load_tokenizer, pad_token_id
+from worker.training.teacher import LocalTeacher
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -124,7 +125,10 @@ def gains_of(spec: JobSpec) -> dict[int, Estimate]:
     Trainer(
         spec,
         student=student,
-        teacher=load_causal_lm(teacher_folder, device=CPU, dtype=torch.float32),
+        teacher=LocalTeacher(
+            load_causal_lm(teacher_folder, device=CPU, dtype=torch.float32),
+            objective=spec.objective,
+        ),
         tokenizer=tokenizer,
         prompts=prompts_of(spec.prompts.problems, "training")[1],
         engine=engine,

@@ -15,6 +15,7 @@ from service.jobs.problem_sources import PUBLISHED_BENCHMARKS, PublishedSet
 from service.jobs.spec_fields import ModelSpec
 from service.preflight.architecture import UnknownArchitecture
 from service.preflight.checks import model_facts
+from service.preflight.gguf_header import GGUF_SUFFIX
 from service.preflight.models import builtin_model_names
 from service.preflight.published import has_local_copy
 from service.preflight.published_catalogue import PUBLICATIONS
@@ -24,7 +25,7 @@ MAX_LOCAL_MODELS = 1000
 
 
 def list_models(settings: Settings) -> ModelCatalogue:
-    """Built-in models and the folders directly below the model root; of the hub only what is allowed."""
+    """Built-in models, and folders and GGUF files directly below the model root; of the hub only what is allowed."""
     references = [(name, ModelOrigin.BUILTIN) for name in builtin_model_names()]
     references += [(name, ModelOrigin.LOCAL) for name in _local_names(settings)]
     return ModelCatalogue(
@@ -54,8 +55,14 @@ def _local_names(settings: Settings) -> Iterator[str]:
     root = settings.resolved_model_root()
     if not root.is_dir():
         return
-    # A folder without a config is no model but, for instance, an organisation of several.
-    folders = sorted(path for path in root.iterdir() if (path / "config.json").is_file())
+    # A folder with neither is no model but, for instance, an organisation of several.
+    folders = sorted(
+        path
+        for path in root.iterdir()
+        if path.suffix == GGUF_SUFFIX
+        or (path / "config.json").is_file()
+        or any(path.glob(f"*{GGUF_SUFFIX}"))
+    )
     for folder in folders[:MAX_LOCAL_MODELS]:
         if folder.name.isprintable():
             yield folder.name

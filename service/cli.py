@@ -14,7 +14,9 @@ from service import keys_command
 from service.database_commands import add_database_commands
 from service.errors import DriftgateError
 from service.health_command import Process, what_is_wrong
+from service.job_commands import study_commands
 from service.job_commands.commands import add_job_commands
+from service.job_commands.preset_commands import add_preset_commands
 from service.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -25,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keys_command.app, name="keys")
+app.add_typer(study_commands.app, name="study")
 
 
 @app.command()
@@ -129,6 +132,7 @@ def demo(
 
 
 add_job_commands(app)
+add_preset_commands(app)
 add_database_commands(app)
 
 

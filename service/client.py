@@ -15,6 +15,7 @@ from service.client_datasets import DatasetCalls
 from service.client_http import job_path, read
 from service.client_results import ResultCalls
 from service.client_streams import StreamCalls
+from service.client_studies import StudyCalls
 from service.client_waiting import WaitingCalls
 from service.client_webhooks import WebhookCalls
 from service.jobs.job_queries import JobOrder
@@ -42,6 +43,7 @@ class Client(
     WaitingCalls,
     StreamCalls,
     ResultCalls,
+    StudyCalls,
     CheckpointCalls,
     DatasetCalls,
     WebhookCalls,

@@ -80,6 +80,7 @@ def _json_line(worker: "Worker") -> str:
 
 def _print_table(workers: "list[Worker]") -> None:
     from service.job_commands.display import console, safe, table  # noqa: PLC0415
+    from service.jobs.capabilities import device_need  # noqa: PLC0415
 
     rows = table("worker", "device", "memory", "queues", "version", "last seen", "state")
     for worker in workers:
@@ -87,7 +88,7 @@ def _print_table(workers: "list[Worker]") -> None:
         memory_bytes = capabilities.memory_bytes
         rows.add_row(
             safe(worker.profile.owner),
-            capabilities.device,
+            device_need(capabilities.device, capabilities.num_devices),
             "unknown" if memory_bytes is None else f"{memory_bytes / GIBIBYTE:.1f} GiB",
             ", ".join(worker.profile.queues),
             worker.profile.version,

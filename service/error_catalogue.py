@@ -56,6 +56,9 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.JOB_NOT_FOUND: CatalogueEntry(
         404, "NOT_FOUND", retryable=False, meaning="No job has this id."
     ),
+    ErrorCode.STUDY_NOT_FOUND: CatalogueEntry(
+        404, "NOT_FOUND", retryable=False, meaning="No study has this id."
+    ),
     ErrorCode.RESOURCE_NOT_FOUND: CatalogueEntry(
         404,
         "NOT_FOUND",
@@ -73,6 +76,9 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ),
     ErrorCode.JOB_IN_USE: CatalogueEntry(
         409, "FAILED_PRECONDITION", retryable=True, meaning="A job that has not ended needs it."
+    ),
+    ErrorCode.STUDY_STATE_CONFLICT: CatalogueEntry(
+        409, "FAILED_PRECONDITION", retryable=False, meaning="The study's state does not allow it."
     ),
     ErrorCode.VERSION_CONFLICT: CatalogueEntry(
         412, "ABORTED", retryable=False, meaning="The job has changed since it was read."
@@ -117,15 +123,27 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
         retryable=True,
         meaning="The artifact store does not answer, refuses, or is full.",
     ),
+    ErrorCode.TEACHER_UNAVAILABLE: CatalogueEntry(
+        503, "UNAVAILABLE", retryable=True, meaning="The teacher's server does not answer."
+    ),
+    ErrorCode.TEACHER_INVALID: _precondition(
+        "The teacher's server cannot give what the job needs, or gave something else."
+    ),
     ErrorCode.LEASE_LOST: CatalogueEntry(
         409, "ABORTED", retryable=False, meaning="Another attempt has the job."
     ),
     ErrorCode.NON_FINITE_LOSS: _internal("The loss was NaN or infinite; the step is named."),
+    ErrorCode.ENGINE_OUT_OF_SYNC: _internal(
+        "The rollout engine did not give the trainer's log-probs after it took over the weights."
+    ),
     ErrorCode.CHECKPOINT_CORRUPT: CatalogueEntry(
         500, "DATA_LOSS", retryable=False, meaning="A checkpoint differs from its manifest."
     ),
     ErrorCode.OUT_OF_MEMORY: CatalogueEntry(
         500, "RESOURCE_EXHAUSTED", retryable=False, meaning="The job needs more memory."
+    ),
+    ErrorCode.DISK_FULL: CatalogueEntry(
+        500, "RESOURCE_EXHAUSTED", retryable=False, meaning="The worker has no room for the model."
     ),
     ErrorCode.POISON_QUARANTINED: _internal("The job ended too many attempts without progress."),
     ErrorCode.DEADLINE_EXCEEDED: CatalogueEntry(

@@ -43,6 +43,8 @@ from service.jobs.spec import (
     RegradeJobSpec,
 )
 from service.jobs.state import TERMINAL_STATES, JobState
+from service.jobs.studies import Study, StudyEventPage, StudyPage, StudyPlan
+from service.jobs.study_spec import StudySpec
 from service.metric_queries import check_metric_names, query_metrics
 from service.preflight.checks import Findings, check
 from service.preflight.evaluation_checks import check_evaluation
@@ -60,7 +62,9 @@ from service.storage.job_reads import NO_FILTER, JobMark
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
+from service.storage.study_store import FoundArm, StudyStore
 from service.storage.webhook_store import WebhookStore
+from service.studies.operations import StudyOperations
 from service.task_queue import Doorbell, celery_app
 from service.webhooks import WebhookOperations
 
@@ -98,6 +102,7 @@ class Operations:
         api_key_store: ApiKeyStore,
         datasets: DatasetOperations,
         webhooks: WebhookOperations,
+        study_store: StudyStore,
         settings: Settings,
     ) -> None:
         self.datasets = datasets
@@ -114,6 +119,14 @@ class Operations:
         )
         self.checkpoint_files = CheckpointOperations(
             result_store=result_store, artifacts=open_artifacts(settings)
+        )
+        self.studies = StudyOperations(
+            study_store=study_store,
+            job_store=job_store,
+            doorbell=doorbell,
+            queue=settings.queue,
+            check=lambda spec: FoundArm(*self._found(spec)),
+            plan=self.plan_job,
         )
 
     def submit_job(
@@ -382,6 +395,31 @@ class Operations:
     def checkpoints(self, job_id: str) -> JobCheckpoints:
         return self._result_store.checkpoints(job_id)
 
+    def plan_study(self, spec: StudySpec) -> StudyPlan:
+        """What a study would take and could tell; creates nothing. Raises what `submit_study` would."""
+        return self.studies.plan(spec)
+
+    def submit_study(
+        self, spec: StudySpec, *, idempotency_key: str | None = None, caller: Caller = ANYONE
+    ) -> Study:
+        """A running study; or the one that this key and this spec of the caller made before."""
+        if idempotency_key is not None:
+            _check_idempotency_key(idempotency_key)
+        return self.studies.create(spec, idempotency_key=idempotency_key, caller=caller)
+
+    def list_studies(
+        self, *, limit: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
+    ) -> StudyPage:
+        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        return self.studies.list_studies(limit=limit, page_token=page_token)
+
+    def list_study_events(
+        self, study_id: str, *, after: int = 0, limit: int = DEFAULT_NUM_EVENTS
+    ) -> StudyEventPage:
+        _check_range("after", after, low=0, high=MAX_COUNT)
+        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        return self.studies.events(study_id, after=after, limit=limit)
+
     def list_models(self) -> ModelCatalogue:
         return list_models(self._settings)
 
@@ -406,6 +444,7 @@ def build_operations(settings: Settings) -> Operations:
         webhooks=WebhookOperations(
             webhook_store=WebhookStore(database), allow_private=settings.webhook_allow_private
         ),
+        study_store=StudyStore(database),
         settings=settings,
     )
 

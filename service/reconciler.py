@@ -15,6 +15,7 @@ from service.reconciliation.lost_doorbells import ring_for_waiting_jobs
 from service.reconciliation.orphaned_folders import remove_orphaned_folders
 from service.reconciliation.overdue_jobs import end_overdue_jobs
 from service.reconciliation.rounds import Duty, Reconciler
+from service.reconciliation.running_studies import advance_studies
 from service.reconciliation.stuck_jobs import report_stuck_jobs
 from service.reconciliation.waiting_jobs import explain_unmet_needs, forget_old_workers
 from service.settings import Settings
@@ -22,6 +23,7 @@ from service.stop_signals import stop_on_signals
 from service.storage.job_store import JobStore
 from service.storage.leader_lease import LeaderLease
 from service.storage.sessions import Database
+from service.storage.study_store import StudyStore
 from service.storage.webhook_queue import WebhookQueue
 from service.task_queue import Doorbell, celery_app
 from service.webhook_delivery import Deliverer
@@ -81,6 +83,14 @@ def duties_of(settings: Settings, *, database: Database, doorbell: Doorbell) -> 
         Duty(
             partial(explain_unmet_needs, database, live_within_s=settings.lease_s),
             every_s=EXPLAINED_EVERY_S,
+        ),
+        Duty(
+            partial(
+                advance_studies,
+                study_store=StudyStore(database),
+                job_store=job_store,
+                doorbell=doorbell,
+            )
         ),
         Duty(cleanup.run_once),
         Duty(partial(forget_old_workers, database), every_s=HOUR_S),

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     hub_cache_dir: Path | None = Field(
         default=None, description="Where hub models are kept; the hub library's own when unset."
     )
+    hub_offline: bool = Field(
+        default=False,
+        description="Take models and problem sets from the hub's cache only; so does HF_HUB_OFFLINE.",
+    )
 
     url: str = Field(
         default="http://127.0.0.1:8400",
@@ -132,6 +136,17 @@ class Settings(BaseSettings):
         default=("*/*",),
         description="Hub repositories that exports may write, as shell patterns, separated by commas.",
     )
+    teacher_endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses of vLLM servers, such as https://teacher.example:8000, that jobs may name as "
+        "teachers, separated by commas; none when unset. http:// is taken where it stands here.",
+    )
+    teacher_patience_s: float = Field(
+        default=600.0,
+        ge=0,
+        description="How long an attempt waits for a teacher's server that is away, before the job is queued "
+        "again.",
+    )
     webhook_allow_private: bool = Field(
         default=False,
         description="Let webhooks go to private addresses, such as localhost in tests.",
@@ -150,7 +165,14 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=2**62,
-        description="Of the worker's device, for one job; asked of the system when unset.",
+        description="Of each of the worker's devices, for one job; asked of the system when unset.",
+    )
+    worker_devices: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="How many devices the worker has for jobs: the first so many GPUs, or all when unset. On a worker "
+        "without a GPU they are processes on its CPU, one when unset; more are of use in tests only.",
     )
     worker_aside_s: float = Field(
         default=600.0,
@@ -206,6 +228,7 @@ class Settings(BaseSettings):
         "export_endpoints",
         "export_hub_allow",
         "artifact_credentials",
+        "teacher_endpoints",
         "queues",
         mode="before",
     )
@@ -257,6 +280,10 @@ class Settings(BaseSettings):
     def dataset_cache_folder(self) -> Path:
         """Copies of uploaded problem sets that are kept elsewhere."""
         return self.data_dir.resolve() / "cache" / "datasets"
+
+    def converted_models_folder(self) -> Path:
+        """Safetensors of the GGUF files that jobs have named, each made once by the worker."""
+        return self.data_dir.resolve() / "cache" / "converted-models"
 
 
 def secret_of_environment(name: str) -> str | None:

@@ -10,9 +10,10 @@ from service.storage.job_store import JobStore
 from service.storage.sessions import Database
 from service.storage.worker_store import WorkerStore
 from service.task_queue import celery_app
-from worker.capabilities import find_capabilities
+from worker.capabilities import device_names, find_capabilities
 from worker.nursery_keeper import NurseryKeeper
 from worker.presence import Presence, make_profile
+from worker.ranks_devices import DeviceAllotment
 from worker.supervisor import Supervisor, child_environment
 from worker.tasks import WorkPoll, WorkSlots, install, run_next_job
 
@@ -27,6 +28,9 @@ def main() -> None:
     database = Database(settings.resolved_database_url())
     job_store = JobStore(database)
     worker = make_profile(settings, find_capabilities(settings))
+    devices = DeviceAllotment(
+        device_names(worker.capabilities.device, settings), num_slots=settings.worker_slots
+    )
     presence = Presence(worker, worker_store=WorkerStore(database), job_store=job_store)
     supervisor = Supervisor(
         job_store=job_store,
@@ -43,7 +47,7 @@ def main() -> None:
     slots = WorkSlots(
         num_slots=settings.worker_slots,
         run_next=lambda: run_next_job(
-            job_store, supervisor, worker=worker, lease_s=settings.lease_s
+            job_store, supervisor, worker=worker, devices=devices, lease_s=settings.lease_s
         ),
         drain=drain,
     )

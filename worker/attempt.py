@@ -19,21 +19,26 @@ from worker.database_outage import outlast_outage
 from worker.recorder import Recorder
 from worker.rollouts.engine import RolloutEngine
 from worker.store_outage import outlast_store_outage
+from worker.training.distributed import ALONE, Ranks
 
 DATABASE_RETRY_S = 2.0
 
 Result = TypeVar("Result")
 
-# From a model, its tokenizer, the tokens that end a response, and where to compute, to what samples from it.
+# From a model, its tokenizer, the tokens that end a response, where to compute, and the tokens of the longest
+# sequence, to what samples from it.
 EngineFactory = Callable[
-    [PreTrainedModel, PreTrainedTokenizerBase, frozenset[int], ComputeSpec, torch.device],
+    [PreTrainedModel, PreTrainedTokenizerBase, frozenset[int], ComputeSpec, torch.device, int],
     RolloutEngine,
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`stop` is set when the worker drains: what is committed stays, the next attempt does the rest."""
+    """`stop` is set when the worker drains: what is committed stays, the next attempt does the rest.
+
+    ranks: of which this process is the first, or the only one.
+    """
 
     lease: Lease
     directory: Path
@@ -43,6 +48,7 @@ class Attempt:
     recorder: Recorder
     stop: threading.Event
     make_engine: EngineFactory
+    ranks: Ranks = ALONE
 
     def outlast(self, read: Callable[[], Result]) -> Result:
         """The result of a read, however long the database is away."""

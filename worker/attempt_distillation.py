@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from service.errors import DriftgateError, ErrorCode
 from service.jobs import stages
-from service.jobs.records import PromptOverlapRecord
+from service.jobs.records import PromptOverlapRecord, SampleRecord
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobPhase
 from service.preflight.overlap import OverlapReport, prompt_overlap, without_overlap
@@ -20,12 +21,20 @@ from worker.evaluation.grader import Grader
 from worker.evaluation.plan import Benchmark
 from worker.rollouts.engine import RolloutEngine
 from worker.rollouts.prompts import Prompt, encode_prompts
+from worker.rollouts.transformers_engine import TransformersEngine
+from worker.training.device_memory import refuse_too_little_memory
+from worker.training.distributed import Task
+from worker.training.offload import present
+from worker.training.teacher import LocalTeacher
 from worker.training.trainer import Trainer
 
 
 def distil(attempt: Attempt, spec: JobSpec, *, device: torch.device, dtype: torch.dtype) -> None:
     """Does what earlier attempts have not done of the job. Raises StopRequestedError when drained."""
     models = load_models(attempt, spec, device=device, dtype=dtype)
+    # Another engine has memory of its own, which it gives back.
+    if isinstance(models.student_engine, TransformersEngine):
+        refuse_too_little_memory(models.student, device=device)
     benchmarks = attempt.outlast_store(
         lambda: load_benchmarks(
             spec.evaluation,
@@ -35,6 +44,7 @@ def distil(attempt: Attempt, spec: JobSpec, *, device: torch.device, dtype: torc
         )
     )
     prompts = _training_prompts(attempt, spec, models.tokenizer, benchmarks)
+    attempt.ranks.order(Task.TRAIN, prompts)
     with Grader() as grader:
         evaluation = AttemptEvaluation(
             spec=spec.evaluation,
@@ -44,7 +54,7 @@ def distil(attempt: Attempt, spec: JobSpec, *, device: torch.device, dtype: torc
             attempt=attempt,
             grader=grader,
         )
-        evaluation.run(
+        baseline_samples = evaluation.run(
             stages.BASELINE, phase=JobPhase.BASELINE_EVALUATION, engine=models.student_engine
         )
         trainer = Trainer(
@@ -53,13 +63,21 @@ def distil(attempt: Attempt, spec: JobSpec, *, device: torch.device, dtype: torc
             teacher=models.teacher,
             tokenizer=models.tokenizer,
             prompts=prompts,
-            engine=models.student_engine,
+            engine=models.training_engine,
             device=device,
+            ranks=attempt.ranks,
         )
+        trainer.note_evaluation(baseline_samples)
         _train(attempt, spec, trainer, evaluation, engine=models.student_engine)
         evaluation.run(stages.FINAL, phase=JobPhase.EVALUATING, engine=models.student_engine)
+        models.student_engine.rest()
         if spec.evaluation.evaluate_teacher:
-            evaluation.run(stages.TEACHER, phase=JobPhase.EVALUATING, engine=models.teacher_engine)
+            assert models.teacher_engine is not None, "refused at submission"
+            assert isinstance(models.teacher, LocalTeacher)
+            with present(models.teacher.model):
+                evaluation.run(
+                    stages.TEACHER, phase=JobPhase.EVALUATING, engine=models.teacher_engine
+                )
 
 
 def _train(
@@ -72,22 +90,27 @@ def _train(
 ) -> None:
     recorder, stop = attempt.recorder, attempt.stop
     checkpoints = AttemptCheckpoints(attempt, keep_last=spec.checkpoint.keep_last)
+    saved_update = trainer.update
 
     def checkpoint(final: bool) -> None:  # noqa: FBT001 the trainer's callback
+        nonlocal saved_update
         recorder.record_now(JobPhase.CHECKPOINTING)
         checkpoints.save(trainer, final=final)
+        saved_update = trainer.update
         if not (final or stop.is_set()):
             recorder.record_now(JobPhase.TRAINING)
 
     def evaluate(step: int) -> None:
         if _is_evaluated_after(step, spec) and not stop.is_set():
             try:
-                _evaluate_during_training(spec, evaluation, step=step, engine=engine)
+                samples = _evaluate_during_training(spec, evaluation, step=step, engine=engine)
+                trainer.note_evaluation(samples)
             except StopRequestedError:
                 return  # the trainer saves this step, and the next attempt goes on with its evaluation
             recorder.record_now(JobPhase.TRAINING)
 
     checkpoints.restore_newest(trainer)
+    saved_update = trainer.update
     recorder.record_now(JobPhase.TRAINING)
     if not trainer.is_inside_step:
         evaluate(trainer.step)
@@ -98,6 +121,14 @@ def _train(
             on_checkpoint=checkpoint,
             should_stop=stop.is_set,
         )
+    except (StopRequestedError, DriftgateError) as error:
+        # A teacher's server that is waited for ends a step before it has begun: the steps before it are whole.
+        is_cut = (
+            isinstance(error, StopRequestedError) or error.code is ErrorCode.TEACHER_UNAVAILABLE
+        )
+        if is_cut and trainer.update > saved_update:
+            checkpoint(final=False)
+        raise
     finally:
         # What led to a failure is what its reader wants to see.
         recorder.flush()
@@ -113,10 +144,10 @@ def _is_evaluated_after(step: int, spec: JobSpec) -> bool:
 
 def _evaluate_during_training(
     spec: JobSpec, evaluation: AttemptEvaluation, *, step: int, engine: RolloutEngine
-) -> None:
+) -> Sequence[SampleRecord]:
     during = spec.evaluation.during_training
     assert during is not None
-    evaluation.run(
+    return evaluation.run(
         stages.during_training(step),
         phase=JobPhase.EVALUATING,
         engine=engine,

@@ -79,7 +79,8 @@ def sampling_sha256(spec: EvaluationSpec, benchmark: BenchmarkSpec) -> str:
         "top_k": spec.top_k,
         "max_response_tokens": spec.max_response_tokens,
         "enable_thinking": spec.enable_thinking,
-        "format": benchmark.format.model_dump(mode="json"),
+        # What is null is left out, so that hashes of before a field was there stay.
+        "format": benchmark.format.model_dump(mode="json", exclude_none=True),
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
@@ -115,8 +116,10 @@ class AttemptEvaluation:
         phase: JobPhase,
         engine: RolloutEngine,
         benchmarks: Sequence[Benchmark] | None = None,
-    ) -> None:
+    ) -> Sequence[SampleRecord]:
         """Draws and records what earlier attempts have not; `benchmarks` are the job's unless given.
+
+        Returns the samples of the stage, without their texts; none where earlier attempts have recorded it.
 
         Raises StopRequestedError between batches.
         """
@@ -126,7 +129,7 @@ class AttemptEvaluation:
         evaluated = self.attempt.outlast(lambda: store.evaluated(job_id))
         missing = [one for one in benchmarks if (stage, one.name) not in evaluated]
         if not missing:
-            return
+            return ()
         self.attempt.recorder.record_now(phase)
         earlier = self.attempt.outlast(lambda: store.evaluated_samples(job_id, stage))
         samples = self._draw_missing(stage, benchmarks, earlier, engine=engine)
@@ -135,6 +138,7 @@ class AttemptEvaluation:
             self.attempt.recorder.record_now(
                 summarise(benchmark, of_benchmark, stage=stage, spec=self.spec)
             )
+        return samples
 
     def _draw_missing(
         self,

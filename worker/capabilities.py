@@ -21,7 +21,18 @@ def find_capabilities(settings: Settings) -> Capabilities:
     device = settings.worker_device
     if device == "auto":
         device = "cuda" if _has_gpu() else "cpu"
-    return Capabilities(device, settings.worker_memory_bytes or _memory_bytes(device))
+    memory_bytes = settings.worker_memory_bytes or _memory_bytes(device)
+    return Capabilities(device, memory_bytes, len(device_names(device, settings)))
+
+
+def device_names(device: Device, settings: Settings) -> tuple[str, ...]:
+    """Those that jobs may use, GPUs as CUDA_VISIBLE_DEVICES has them."""
+    if device == "cpu":
+        names = [f"cpu{index}" for index in range(settings.worker_devices or 1)]
+    else:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        names = visible.split(",") if visible else [str(index) for index in range(_num_gpus())]
+    return tuple(names[: settings.worker_devices])
 
 
 def _has_gpu() -> bool:
@@ -72,20 +83,29 @@ class _NvmlMemory(ctypes.Structure):
 
 def _smallest_gpu_bytes() -> int | None:
     """Of all GPUs, since which of them a job will get is not known here; None where the driver does not say."""
+    return min((size for size in _sizes_of_gpus() if size is not None), default=None)
+
+
+def _num_gpus() -> int:
+    """One where the driver does not say how many."""
+    return len(_sizes_of_gpus()) or 1
+
+
+def _sizes_of_gpus() -> list[int | None]:
+    """The memory of each GPU, None where the driver does not say; empty where it says nothing."""
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")
     except OSError:
-        return None
+        return []
     if nvml.nvmlInit_v2() != 0:
-        return None
+        return []
     try:
         count = ctypes.c_uint()
         if nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)) != 0:
-            return None
-        sizes = [_gpu_bytes(nvml, index) for index in range(count.value)]
+            return []
+        return [_gpu_bytes(nvml, index) for index in range(count.value)]
     finally:
         nvml.nvmlShutdown()
-    return min((size for size in sizes if size is not None), default=None)
 
 
 def _gpu_bytes(nvml: ctypes.CDLL, index: int) -> int | None:

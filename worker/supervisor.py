@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.results import Failure
+from service.jobs.spec import num_devices_of
 from service.jobs.state import JobState
 from service.storage.job_store import Claim, JobStore, Lease, Orders
 from worker.attempt_end import LOG_FILE, ExitStatus, read_failure
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # How soon a drain is noticed; a child's end is noticed at once.
 WATCH_INTERVAL_S = 0.2
+# Where torchrun keeps what it needs; see worker.scratch.
+RANKS_FOLDER = ".ranks"
 # By the signal where it came before the child could handle it.
 STOPPED_STATUSES = (ExitStatus.STOPPED, -signal.SIGTERM)
 
@@ -49,6 +52,14 @@ def execute_arguments(lease: Lease, attempt_dir: Path) -> Sequence[str]:
     )
 
 
+def ranks_command(lease: Lease, attempt_dir: Path, *, num_ranks: int) -> Sequence[str]:
+    """The command that runs one attempt as several processes, one for each device."""
+    logs = str(attempt_dir / RANKS_FOLDER)
+    arguments = execute_arguments(lease, attempt_dir)
+    launcher = (sys.executable, "-P", "-m", "worker.ranks", str(num_ranks), logs)
+    return (*launcher, "worker.execute", *arguments)
+
+
 class _CancelledError(Exception):
     """A client asked for the job's end."""
 
@@ -60,6 +71,20 @@ class _Asked(Enum):
     TO_PAUSE = auto()
     TO_DRAIN = auto()
     AT_DEADLINE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What is to be run: so many ranks on these devices, or on all where none is named."""
+
+    lease: Lease
+    attempt_dir: Path
+    num_ranks: int
+    devices: Sequence[str]
+
+    @property
+    def device_arguments(self) -> Sequence[str]:
+        return ("--devices", ",".join(self.devices)) if self.devices else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +113,15 @@ class Supervisor:
     child_command: Callable[[Lease, Path], Sequence[str]] = execute_command
     nursery: NurseryKeeper | None = None
 
-    def supervise(self, claim: Claim) -> None:
-        """Runs the claimed job's attempt to its end; blocks until the child has been reaped."""
+    def supervise(self, claim: Claim, *, devices: Sequence[str] = ()) -> None:
+        """Runs the claimed job's attempt to its end; blocks until the child has been reaped.
+
+        devices: GPUs that it may use, as in CUDA_VISIBLE_DEVICES; all that there are where none is named.
+        """
         lease = claim.lease
         try:
             try:
-                self._run_attempt(lease)
+                self._run_attempt(lease, num_ranks=num_devices_of(claim.spec), devices=devices)
             except OSError as error:
                 message = f"The worker could not run the attempt: {error}."
                 self._release(lease, counted=True, message=message)
@@ -102,18 +130,19 @@ class Supervisor:
             # expires and the job is taken up again from its checkpoints.
             logger.warning("job %s, attempt %d, let go: %s", lease.job_id, lease.epoch, error)
 
-    def _run_attempt(self, lease: Lease) -> None:
+    def _run_attempt(self, lease: Lease, *, num_ranks: int, devices: Sequence[str]) -> None:
         attempt_dir = self.artifact_root / "jobs" / lease.job_id / str(lease.epoch)
         attempt_dir.mkdir(parents=True, exist_ok=True)
+        start = _Start(lease, attempt_dir, num_ranks, devices)
         self._outlast(lambda: self.job_store.start_running(lease))
         kills_before = out_of_memory_kills()
-        child = self._forked(lease, attempt_dir) or self._spawned(lease, attempt_dir)
+        child = self._forked(start) or self._spawned(start)
         try:
             try:
                 end = self._watch(child, lease)
             except NeverStartedError:
                 logger.warning("job %s: its child is started anew", lease.job_id)
-                child = self._spawned(lease, attempt_dir)
+                child = self._spawned(start)
                 end = self._watch(child, lease)
         except NeverStartedError:
             message = "The training process could not be started; the worker's log may say why."
@@ -133,15 +162,23 @@ class Supervisor:
             child.kill()
             remove_scratch(attempt_dir)
 
-    def _forked(self, lease: Lease, attempt_dir: Path) -> AttemptProcess | None:
-        if self.nursery is None:
+    def _forked(self, start: _Start) -> AttemptProcess | None:
+        if self.nursery is None or start.num_ranks > 1:
             return None
-        arguments = execute_arguments(lease, attempt_dir)
-        return self.nursery.start_attempt(arguments, log_path=attempt_dir / LOG_FILE)
+        arguments = execute_arguments(start.lease, start.attempt_dir)
+        return self.nursery.start_attempt(
+            (*arguments, *start.device_arguments), log_path=start.attempt_dir / LOG_FILE
+        )
 
-    def _spawned(self, lease: Lease, attempt_dir: Path) -> AttemptProcess:
+    def _spawned(self, start: _Start) -> AttemptProcess:
+        lease, attempt_dir = start.lease, start.attempt_dir
+        command = (
+            self.child_command(lease, attempt_dir)
+            if start.num_ranks == 1
+            else ranks_command(lease, attempt_dir, num_ranks=start.num_ranks)
+        )
         return spawn(
-            self.child_command(lease, attempt_dir),
+            (*command, *start.device_arguments),
             log_path=attempt_dir / LOG_FILE,
             environment=child_environment(self.threads_per_job),
         )
@@ -220,7 +257,7 @@ class Supervisor:
             self._release(lease, counted=False, message="The attempt stopped when it was asked to.")
         elif end.exit_status == ExitStatus.NO_STORE:
             told = read_failure(attempt_dir)
-            message = told.message if told else "The artifact store is full or away."
+            message = told.message if told else "What the job needs is full or away."
             self._release(lease, counted=False, message=message)
         else:
             self._release(lease, counted=True, message=cause)

@@ -7,15 +7,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from celery import Celery, bootsteps
 
 from service.errors import DriftgateError
+from service.jobs.spec import num_devices_of
 from service.stop_signals import watch_signals
-from service.storage.job_store import JobStore
+from service.storage.job_store import Claim, JobStore
 from service.storage.worker_store import WorkerProfile
 from service.task_queue import TASK_NAME
+from worker.ranks_devices import DeviceAllotment
 from worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -109,23 +112,36 @@ class WorkPoll:
 
 
 def run_next_job(
-    job_store: JobStore, supervisor: Supervisor, *, worker: WorkerProfile, lease_s: float
+    job_store: JobStore,
+    supervisor: Supervisor,
+    *,
+    worker: WorkerProfile,
+    devices: DeviceAllotment,
+    lease_s: float,
 ) -> bool:
-    """Claims one job and supervises it to its end; False where there was none to claim."""
-    try:
-        claim = job_store.claim(
+    """Claims one job for devices that are free and supervises it to its end; False where there was none to claim."""
+
+    def claim_for(num_free: int) -> Claim | None:
+        return job_store.claim(
             queue=worker.queues,
             owner=worker.owner,
             lease_s=lease_s,
-            capabilities=worker.capabilities,
+            capabilities=replace(worker.capabilities, num_devices=num_free),
         )
+
+    try:
+        with devices.claimed(claim_for, count_of=lambda claim: num_devices_of(claim.spec)) as found:
+            if found is None:
+                return False
+            claim, names = found
+            logger.info("job %s claimed, attempt %d", claim.lease.job_id, claim.lease.epoch)
+            is_one_of_many_gpus = (
+                worker.capabilities.device == "cuda" and worker.capabilities.num_devices > 1
+            )
+            supervisor.supervise(claim, devices=names if is_one_of_many_gpus else ())
     except DriftgateError as error:
         logger.warning("cannot claim a job: %s", error.message)
         return False
-    if claim is None:
-        return False
-    logger.info("job %s claimed, attempt %d", claim.lease.job_id, claim.lease.epoch)
-    supervisor.supervise(claim)
     return True
 
 

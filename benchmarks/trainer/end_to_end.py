@@ -27,6 +27,7 @@ from service.jobs.catalog import Metric
 from service.jobs.loss_spec import Objective, SampledTokenObjective, TeacherTopKObjective
 from service.jobs.records import UpdateRecord
 from service.jobs.spec import JobSpec, ReuseSpec
+from worker.training.teacher import LocalTeacher
 from worker.training.trainer import Trainer
 
 STEPS = 6
@@ -71,7 +72,7 @@ def our_run(objective: Objective, *, epochs: int) -> Callable[[int], Work]:
         trainer = Trainer(
             spec,
             student=student,
-            teacher=fresh_model("teacher"),
+            teacher=LocalTeacher(fresh_model("teacher"), objective=spec.objective),
             tokenizer=tokenizer(),
             prompts=prompts(STEPS * PROMPTS_PER_STEP),
             engine=engine_of(student),

@@ -16,6 +16,7 @@ from service.jobs.loss_spec import GateSpec, Granularity, Objective, TeacherTopK
 from service.jobs.problem_sources import ArithmeticSource, PromptsSpec
 from service.jobs.spec import JobSpec
 from service.jobs.spec_fields import ModelSpec
+from service.jobs.teacher_spec import TeacherSpec
 from worker.training.batching import MicroBatch
 from worker.training.gate import Units
 from worker.training.head import TeacherScores, sampled_log_probs, teacher_scores
@@ -26,6 +27,7 @@ BLOCK_SIZE = 64
 SUPPORT_SIZE = 64
 BLOCK_GATE = GateSpec(block_size=BLOCK_SIZE)
 NO_GATE = GateSpec(granularity=Granularity.NONE)
+CPU = torch.device("cpu")
 
 
 class HeadOnlyStudent(nn.Module):
@@ -35,6 +37,10 @@ class HeadOnlyStudent(nn.Module):
         super().__init__()
         self.hidden_1NH = nn.Parameter(hidden_NH[None])
         self.head_VH = nn.Parameter(head_VH)
+
+    @property
+    def device(self) -> torch.device:
+        return self.head_VH.device
 
     def get_decoder(self) -> object:
         return lambda **_: SimpleNamespace(last_hidden_state=self.hidden_1NH)
@@ -71,29 +77,42 @@ class HeadProblem:
         )
 
 
-def head_problem(num_tokens: int, hidden_size: int) -> HeadProblem:
+def head_problem(
+    num_tokens: int,
+    hidden_size: int,
+    *,
+    vocabulary_size: int = VOCABULARY_SIZE,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
+) -> HeadProblem:
     """Random and fixed; the drift is 0.02 nats a token, within every clip, so no row is left out."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
+        return torch.randn(*shape, generator=generator, device=device)
 
     student = HeadOnlyStudent(
-        normal(num_tokens, hidden_size), normal(VOCABULARY_SIZE, hidden_size).mul_(0.05)
+        normal(num_tokens, hidden_size).to(dtype),
+        normal(vocabulary_size, hidden_size).mul_(0.05).to(dtype),
     )
-    teacher_hidden_NH = normal(num_tokens, hidden_size)
-    teacher_head_VH = normal(VOCABULARY_SIZE, hidden_size).mul_(0.05)
-    tokens_N = torch.randint(VOCABULARY_SIZE, (num_tokens,), generator=generator)
+    student.head_VH.grad_dtype = torch.promote_types(dtype, torch.float32)  # as the trainer's own
+    teacher_hidden_NH = normal(num_tokens, hidden_size).to(dtype)
+    teacher_head_VH = normal(vocabulary_size, hidden_size).mul_(0.05).to(dtype)
+    tokens_N = torch.randint(vocabulary_size, (num_tokens,), generator=generator, device=device)
     log_probs_N = sampled_log_probs(student.hidden_1NH.detach()[0], student.head_VH, tokens_N)
-    unit_ids_N = torch.arange(num_tokens) // BLOCK_SIZE
+    positions_N = torch.arange(num_tokens, device=device)
+    unit_ids_N = positions_N // BLOCK_SIZE
     batch = MicroBatch(
         input_ids_BS=tokens_N[None],
-        positions_N=torch.arange(num_tokens),
+        positions_N=positions_N,
         tokens_N=tokens_N,
-        units=Units(unit_ids_N, torch.zeros(num_tokens // BLOCK_SIZE, dtype=torch.long)),
+        units=Units(unit_ids_N, torch.zeros_like(unit_ids_N[::BLOCK_SIZE])),
         block_ids_N=unit_ids_N,
+        sequence_lengths=(num_tokens,),
     )
-    support_NK = torch.randint(VOCABULARY_SIZE, (num_tokens, SUPPORT_SIZE), generator=generator)
+    support_NK = torch.randint(
+        vocabulary_size, (num_tokens, SUPPORT_SIZE), generator=generator, device=device
+    )
     teacher = TeacherScores(
         log_probs_N=log_probs_N + 0.5 * normal(num_tokens),
         support_NK=support_NK,
@@ -107,7 +126,7 @@ def spec_of(objective: Objective, gate: GateSpec) -> JobSpec:
     """A job with nothing else set."""
     return JobSpec(
         student=ModelSpec(model="builtin/arithmetic-student"),
-        teacher=ModelSpec(model="builtin/arithmetic-teacher"),
+        teacher=TeacherSpec(model="builtin/arithmetic-teacher"),
         prompts=PromptsSpec(problems=ArithmeticSource()),
         objective=objective,
         gate=gate,

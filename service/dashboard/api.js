@@ -86,5 +86,14 @@ export const getDriftMap = async (id, afterUpdate, signal) => {
   const { mean_drift_nats, mean_abs_drift_nats } = map;
   return { ...map, ...withNumbers({ mean_drift_nats, mean_abs_drift_nats }) };
 };
+const ofStudy = (id, part = "") => `v1/studies/${encodeURIComponent(id)}${part}`;
+
+export const listStudies = (query, signal) => call("v1/studies", { query, signal });
+export const getStudy = (id, signal) => call(ofStudy(id), { signal });
+export const getStudyVerdict = (id, signal) => call(ofStudy(id, "/verdict"), { signal });
+export const getStudyEvents = (id, after, signal) => call(ofStudy(id, "/events"), { query: { after, limit: 500 }, signal });
+export const cancelStudy = (id, signal) => call(ofStudy(id, ":cancel"), { method: "POST", signal });
+export const pauseStudy = (id, signal) => call(ofStudy(id, ":pause"), { method: "POST", signal });
+export const resumeStudy = (id, signal) => call(ofStudy(id, ":resume"), { method: "POST", signal });
 export const getResults = (id, signal) => call(ofJob(id, "/results"), { signal });
 export const getCheckpoints = (id, signal) => call(ofJob(id, "/checkpoints"), { signal });

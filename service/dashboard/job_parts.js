@@ -20,7 +20,7 @@ export function facts(spec) {
     ["Objective", objectiveInWords(spec.objective)],
     ["Gate", gateInWords(spec.gate)],
     ["Student", modelName(spec.student)],
-    ["Teacher", modelName(spec.teacher)],
+    ["Teacher", teacherName(spec.teacher)],
     ["Each step", `${plural(rollout.prompts_per_step, "prompt")} × ${plural(rollout.samples_per_prompt, "sample")}`],
     ["Response limit", plural(rollout.max_response_tokens, "token")],
     ["Reuse", `${plural(reuse.epochs, "epoch")} × ${plural(reuse.minibatches, "minibatch").replace("minibatchs", "minibatches")}`],
@@ -41,6 +41,9 @@ function subjectOf(spec) {
 const linkToJob = (id) => h("a", { href: `#/jobs/${encodeURIComponent(id)}` }, id);
 
 const modelName = ({ model, revision }) => (revision === null ? model : `${model} @ ${revision}`);
+
+const teacherName = (teacher) =>
+  teacher.endpoint ? `${teacher.served_model ?? teacher.model} on ${teacher.endpoint}` : modelName(teacher);
 
 /** Totals and last values of the training; empty before the first update. */
 export function figures(data) {

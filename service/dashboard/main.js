@@ -1,9 +1,11 @@
-// Shows the view of the address (#/ or #/jobs/ID), refreshes it, and says when the API is not answering.
+// Shows the view of the address (#/, #/jobs/ID, #/studies, #/studies/ID), refreshes it, and says when the API is not answering.
 
 import { ApiError, rememberKey } from "./api.js";
 import { h } from "./elements.js";
 import { jobView } from "./job_view.js";
 import { jobsView } from "./jobs_view.js";
+import { studiesView } from "./studies_view.js";
+import { studyView } from "./study_view.js";
 import { clock } from "./words.js";
 
 const RETRY_MS = 4000;
@@ -15,8 +17,9 @@ const connection = document.getElementById("connection");
 let current = null;
 
 function viewOfAddress() {
-  const match = /^#\/jobs\/([^/]+)$/.exec(location.hash);
-  return match ? jobView(decodeURIComponent(match[1])) : jobsView();
+  const match = /^#\/(jobs|studies)\/([^/]+)$/.exec(location.hash);
+  if (match) return (match[1] === "jobs" ? jobView : studyView)(decodeURIComponent(match[2]));
+  return location.hash === "#/studies" ? studiesView() : jobsView();
 }
 
 function show() {

@@ -18,6 +18,7 @@ from service.jobs.spec import (
     RolloutSpec,
 )
 from service.jobs.spec_fields import ModelSpec
+from service.jobs.teacher_spec import TeacherSpec
 
 LABEL = "demo"
 BLOCK_SIZE = 16
@@ -31,7 +32,7 @@ def demo_spec(name: str, objective: Objective, gate: GateSpec, seed: int) -> Job
         name=name,
         labels={LABEL: str(seed)},
         student=ModelSpec(model="builtin/arithmetic-student"),
-        teacher=ModelSpec(model="builtin/arithmetic-teacher"),
+        teacher=TeacherSpec(model="builtin/arithmetic-teacher"),
         prompts=PromptsSpec(problems=ArithmeticSource(num_problems=5000, seed=seed)),
         objective=objective,
         gate=gate,

@@ -1,6 +1,6 @@
 """Jobs as people read them: a line in a list, a page of one job, its events, a plan."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -20,6 +20,7 @@ from service.job_commands.result_tables import results_table
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.loss_spec import TeacherTopKObjective
 from service.jobs.plans import Plan
+from service.jobs.presets import Preset
 from service.jobs.results import Failure, Job, JobEvent, JobResults, Progress, SpecWarning
 from service.jobs.spec import EvaluationJobSpec, ExportJobSpec, JobSpec, RegradeJobSpec
 
@@ -128,9 +129,8 @@ def plan_page(plan: Plan) -> RenderableType:
         fields.add_row("tokens", f"{plan.job.total.tokens:,} at most")
         if plan.job.total.flops is not None:
             fields.add_row("FLOPs", f"{plan.job.total.flops:.3g} at most")
-    if plan.time is not None:
-        took = duration_text(plan.time.total_seconds)
-        fields.add_row("time", safe(f"{took} at most, at the rate of {plan.time.rate_source}"))
+    for name, value in _time_and_disk(plan):
+        fields.add_row(name, safe(value))
     for unknown in plan.unknown:
         fields.add_row("unknown", safe(f"{unknown.part}: {unknown.reason}"))
     return Group(
@@ -138,6 +138,29 @@ def plan_page(plan: Plan) -> RenderableType:
         fields,
         *warning_lines(plan.warnings),
     )
+
+
+def _time_and_disk(plan: Plan) -> Iterable[tuple[str, str]]:
+    if plan.time is not None:
+        took = duration_text(plan.time.total_seconds)
+        yield "time", f"{took} at most, at the rate of {plan.time.rate_source}"
+    if plan.time_range is not None:
+        low, high = plan.time_range.low_seconds, plan.time_range.high_seconds
+        yield (
+            "time",
+            f"from {duration_text(low)} to {duration_text(high)}: {plan.time_range.assumption}",
+        )
+    if plan.disk is not None:
+        models, checkpoints = plan.disk.models_bytes / 2**30, plan.disk.checkpoints_bytes / 2**30
+        yield "disk", f"{models:.2f} GiB of models, {checkpoints:.2f} GiB of checkpoints"
+
+
+def presets_table(presets: Sequence[Preset]) -> RenderableType:
+    """Names and what each asks for."""
+    lines = table("preset", "description")
+    for preset in presets:
+        lines.add_row(preset.name, safe(preset.description))
+    return lines
 
 
 def _fields_of(job: Job) -> Iterable[tuple[str, Text | str]]:
@@ -171,7 +194,7 @@ def _essentials_of(job: Job) -> Iterable[tuple[str, str]]:
     match job.spec:
         case JobSpec() as spec:
             yield "student", spec.student.model
-            yield "teacher", spec.teacher.model
+            yield "teacher", _teacher(spec)
             yield "objective", _objective(spec)
             yield "gate", f"{spec.gate.granularity}, block size {spec.gate.block_size}"
             yield "steps", f"{spec.steps:,} × {spec.reuse.epochs * spec.reuse.minibatches} updates"
@@ -186,6 +209,13 @@ def _essentials_of(job: Job) -> Iterable[tuple[str, str]]:
             step = "its newest step" if spec.step is None else f"step {spec.step:,}"
             yield "exports", f"{spec.job_id}, {step}"
             yield "destination", spec.destination.type
+
+
+def _teacher(spec: JobSpec) -> str:
+    teacher = spec.teacher
+    if teacher.endpoint is None:
+        return teacher.model
+    return f"{teacher.name_on_server} on {teacher.endpoint}"
 
 
 def _objective(spec: JobSpec) -> str:

@@ -70,11 +70,79 @@ class Metric(StrEnum):
         "1",
         "Responses that ran into the length limit; on the first update of a step.",
     )
+    SYNC_SECONDS = (
+        "rollout/sync_seconds",
+        "s",
+        (
+            "Handing the student's weights to a rollout engine that holds a copy, and the parity probe; on the "
+            "first update of a step."
+        ),
+    )
+    PARITY_GAP = (
+        "rollout/parity_gap",
+        "nats",
+        (
+            "Largest difference between the log-probs that trainer and rollout engine give the tokens of the "
+            "parity probe, after the last sync; on the first update of a step."
+        ),
+    )
+    ROLLOUT_TOKENS_PER_SECOND = (
+        "rollout/tokens_per_second",
+        "tokens/s",
+        "Response tokens sampled a second of generation; on the first update of a step.",
+    )
+    ROLLOUT_MFU = (
+        "rollout/mfu",
+        "1",
+        (
+            "Model FLOPs of generation (2 a parameter and token, and attention) over its seconds and the measured peak "
+            "of the job's devices; on the first update of a step."
+        ),
+    )
     SCORE_SECONDS = (
         "score/seconds",
         "s",
         "Scoring by teacher and behaviour policy; on the first update of a step.",
     )
+    SCORE_TOKENS_PER_SECOND = (
+        "score/tokens_per_second",
+        "tokens/s",
+        "Prompt and response tokens that the teacher scored a second of scoring; on the first update of a step.",
+    )
+    SCORE_MFU = (
+        "score/mfu",
+        "1",
+        (
+            "Model FLOPs of scoring (2 a parameter and token, and attention), teacher and student, over its seconds "
+            "and the measured peak; on the first update of a step, absent where a server scores."
+        ),
+    )
     UPDATE_SECONDS = ("train/update_seconds", "s", "Forward, backward and optimiser.")
+    UPDATE_TOKENS_PER_SECOND = (
+        "train/tokens_per_second",
+        "tokens/s",
+        "Prompt and response tokens of the update, without padding, a second of it.",
+    )
+    UPDATE_MFU = (
+        "train/mfu",
+        "1",
+        (
+            "Model FLOPs of the update (6 a parameter and token, 4 where it is frozen, and attention; what is computed "
+            "twice counts once) over its seconds and the measured peak of the job's devices."
+        ),
+    )
+    EVALUATION_TOKENS_PER_SECOND = (
+        "evaluation/tokens_per_second",
+        "tokens/s",
+        "Response tokens sampled a second of the last evaluation; on the first update after it.",
+    )
+    EVALUATION_MFU = (
+        "evaluation/mfu",
+        "1",
+        (
+            "Model FLOPs of the last evaluation's sampling over its seconds and the measured peak; on the first update "
+            "after it."
+        ),
+    )
     TOTAL_TOKENS = ("train/total_tokens", "tokens", "Response tokens sampled so far.")
     PEAK_MEMORY_BYTES = ("system/peak_memory", "bytes", "Peak memory of the training process.")

@@ -159,6 +159,18 @@ class EvaluationSpec(SpecPart):
             raise ValueError(f"benchmark names must differ, given {names}")
         return self
 
+    @model_validator(mode="after")
+    def _check_thinking(self) -> "EvaluationSpec":
+        of_profile = self.enable_thinking
+        for index, benchmark in enumerate(self.benchmarks):
+            given = benchmark.format.enable_thinking
+            if of_profile is not None and given not in (None, of_profile):
+                raise ValueError(
+                    f"benchmarks.{index}.format.enable_thinking is {given}, but profile {self.profile} has "
+                    f"{of_profile}; leave it out, or choose another profile"
+                )
+        return self
+
     @property
     def enable_thinking(self) -> bool | None:
         """What chat templates of models that can think are told; None where the profile says nothing."""

@@ -33,7 +33,7 @@ class MemoryPlan(View):
         description="AdamW's two moments; of a bfloat16 student in float32, with a float32 copy of it."
     )
     gradients_bytes: int | None = Field(
-        description="A bfloat16 student has a float32 sum for its head beside them."
+        description="Summed over micro-batches in float32, also of a bfloat16 student."
     )
     activations_bytes: int | None = Field(
         description="Kept for the backward pass of the largest micro-batch."
@@ -49,9 +49,13 @@ class MemoryPlan(View):
     evaluation_cache_bytes: int | None = Field(
         description="Keys and values of one batch of an evaluation, the larger of the two models'."
     )
+    engine_weights_bytes: int | None = Field(
+        description="vLLM's copy of the student; 0 unless compute.engine is `vllm`. A GPU is rid of it while the "
+        "job trains."
+    )
     peak_bytes: int | None = Field(
-        description="Weights and optimiser, and the largest of rollout, update, optimiser's step and "
-        "evaluation."
+        description="Weights and optimiser, and the largest of rollout, scoring, update, optimiser's step "
+        "and evaluation; what compute.offload names, only in the phases that use it."
     )
 
 
@@ -97,6 +101,30 @@ class TimePlan(View):
     rate_source: str = Field(description="Where the rate was measured: the setting, or a job.")
 
 
+class TimeRange(View):
+    """Seconds of the whole job where nothing was measured: between two assumed GPUs."""
+
+    low_seconds: float = Field(
+        description="The fastest assumed, responses at a quarter of their limit."
+    )
+    high_seconds: float = Field(description="The slowest assumed, every response at its limit.")
+    assumption: str = Field(
+        description="What was assumed of device, speed and lengths; for people."
+    )
+
+
+class DiskPlan(View):
+    """Bytes of files, in the dtype that takes most."""
+
+    models_bytes: int = Field(
+        description="Weights of both models, as the worker keeps them where they come from the hub."
+    )
+    checkpoint_bytes: int = Field(description="One checkpoint: weights and the optimiser's states.")
+    checkpoints_bytes: int = Field(
+        description="All that are there at once: those that are kept, and the next while it is written."
+    )
+
+
 class UnknownPart(View):
     """A part of the plan that is null, and why."""
 
@@ -120,4 +148,11 @@ class Plan(View):
     step: StepWork | None = Field(description="null where nothing is trained, or where unknown.")
     job: JobWork | None = Field(description="null where no model is run, or where unknown.")
     time: TimePlan | None
+    time_range: TimeRange | None = Field(
+        default=None,
+        description="Of a distillation on a GPU where no rate is known; null where `time` is not.",
+    )
+    disk: DiskPlan | None = Field(
+        default=None, description="Of a distillation whose models are known."
+    )
     unknown: tuple[UnknownPart, ...]

@@ -107,6 +107,19 @@ class PromptFormat(SpecPart):
         default="auto",
         description="`auto` applies the tokenizer's chat template where it has one.",
     )
+    enable_thinking: StrictBool | None = Field(
+        default=None,
+        description="Told to chat templates that know it, such as hybrid Qwen3's. null leaves it to the "
+        "template, and in an evaluation to the sampling profile.",
+    )
+
+    @model_validator(mode="after")
+    def _check_thinking(self) -> "PromptFormat":
+        if self.enable_thinking is not None and self.chat_template == "never":
+            raise ValueError(
+                "enable_thinking is told to the chat template, and chat_template is 'never'; leave one out"
+            )
+        return self
 
 
 class PromptsSpec(SpecPart):

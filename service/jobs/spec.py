@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StrictBool, StringConstraints, Tag, model_validator
 
+from service.jobs.engine_limits import refuse_temperatures
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.export_spec import ExportDestination
 from service.jobs.loss_spec import GateSpec, Objective, SampledTokenObjective
 from service.jobs.problem_sources import PromptsSpec
+from service.jobs.resources_spec import ResourcesSpec, refuse_what_needs_one_gpu
 from service.jobs.spec_fields import (
     MAX_LABELS,
     MAX_TOKENS,
@@ -26,6 +28,7 @@ from service.jobs.spec_fields import (
     Seed,
     SpecPart,
 )
+from service.jobs.teacher_spec import TeacherSpec
 
 SPEC_VERSION = 1
 
@@ -132,7 +135,7 @@ class CheckpointSpec(SpecPart):
 
 
 class ComputeSpec(SpecPart):
-    """Where and how the tensors are computed; changes no result beyond rounding."""
+    """Where and how the tensors are computed; but for `engine`, changes no result beyond rounding."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -148,10 +151,31 @@ class ComputeSpec(SpecPart):
     rollout_batch_size: int = Field(
         default=512, ge=1, le=65_536, description="Sequences that are generated side by side."
     )
+    engine: Literal["auto", "transformers", "vllm"] = Field(
+        default="auto",
+        description="What draws rollouts and evaluations; each draws other samples of the same "
+        "distribution. `auto`: vLLM where the worker has it and a GPU, else transformers.",
+    )
     gradient_checkpointing: StrictBool = Field(
         default=False,
         description="Keep only the inputs of each layer and compute the layer again in the backward "
         "pass: less memory for a third more compute, the same gradients.",
+    )
+    layout: Literal["auto", "padded", "packed"] = Field(
+        default="auto",
+        description="How sequences stand in a forward pass of scoring or training: padded to rows of one "
+        "length, or one behind the other with no padding (Llama, Mistral, Qwen2 and Qwen3). `auto`: "
+        "packed on a GPU where both models can be.",
+    )
+    compile: StrictBool = Field(
+        default=False,
+        description="Compile the layers for scoring and training with torch.compile, which needs a C compiler on "
+        "the worker and a minute or more at the start.",
+    )
+    offload: Literal["none", "teacher", "optimizer", "both"] = Field(
+        default="none",
+        description="What waits in the host's memory while it is not used: the teacher's weights but for its "
+        "scoring and evaluation, the optimiser's states but for its step. It takes time to move them.",
     )
 
 
@@ -176,7 +200,7 @@ class JobSpec(SpecPart):
     warm_start: WarmStartSpec | None = Field(
         default=None, description="null starts from the student as it is."
     )
-    teacher: ModelSpec
+    teacher: TeacherSpec
     prompts: PromptsSpec
     objective: Objective = SampledTokenObjective()
     gate: GateSpec = GateSpec()
@@ -188,6 +212,7 @@ class JobSpec(SpecPart):
     evaluation: EvaluationSpec = EvaluationSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     compute: ComputeSpec = ComputeSpec()
+    resources: ResourcesSpec = ResourcesSpec()
     masked_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(),
         max_length=1024,
@@ -227,6 +252,33 @@ class JobSpec(SpecPart):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_engine(self) -> "JobSpec":
+        refuse_temperatures(
+            self.compute.engine,
+            {
+                "rollout.temperature": self.rollout.temperature,
+                "evaluation.temperature": self.evaluation.temperature,
+            },
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _check_gpus(self) -> "JobSpec":
+        compute = self.compute
+        refuse_what_needs_one_gpu(
+            self.resources.gpus,
+            {
+                "compute.device": "cpu" if compute.device == "cpu" else None,
+                "compute.engine": "vllm" if compute.engine == "vllm" else None,
+                "compute.compile": "true" if compute.compile else None,
+                "compute.offload": compute.offload if compute.offload != "none" else None,
+                "lora": "set" if self.lora is not None else None,
+                "teacher.endpoint": "set" if self.teacher.endpoint is not None else None,
+            },
+        )
+        return self
+
 
 class EvaluationJobSpec(SpecPart):
     """pass@k of any model, without training."""
@@ -240,6 +292,13 @@ class EvaluationJobSpec(SpecPart):
     evaluation: EvaluationSpec
     max_prompt_tokens: int = Field(default=2048, ge=1, le=MAX_TOKENS)
     compute: ComputeSpec = ComputeSpec()
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> "EvaluationJobSpec":
+        refuse_temperatures(
+            self.compute.engine, {"evaluation.temperature": self.evaluation.temperature}
+        )
+        return self
 
     @model_validator(mode="after")
     def _check_evaluation(self) -> "EvaluationJobSpec":
@@ -283,6 +342,11 @@ class ExportJobSpec(SpecPart):
         default=None, description="One of the job's saved steps; its newest where null."
     )
     destination: ExportDestination
+
+
+def num_devices_of(spec: JobSpec | EvaluationJobSpec | RegradeJobSpec | ExportJobSpec) -> int:
+    """How many devices of a worker the job computes on."""
+    return spec.resources.gpus if isinstance(spec, JobSpec) else 1
 
 
 def _kind_of(spec: Any) -> str:

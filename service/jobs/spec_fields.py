@@ -145,10 +145,10 @@ class SecretRef(SpecPart):
 
 
 class ModelSpec(SpecPart):
-    """A model by reference; weights are read as safetensors only and no remote code ever runs."""
+    """A model by reference; weights are read as safetensors or GGUF and no remote code ever runs."""
 
     model: ModelReference = Field(
-        description="`builtin/NAME`, a folder below the model root, or a hub id on the allow list."
+        description="`builtin/NAME`, a folder or GGUF file below the model root, or a hub id on the allow list."
     )
     revision: str | None = Field(
         default=None,

@@ -17,11 +17,14 @@ from service.jobs.problem_sources import (
 from service.jobs.results import SpecWarning
 from service.jobs.spec import JobSpec
 from service.jobs.spec_fields import ModelSpec
+from service.jobs.teacher_spec import TeacherVocabulary
 from service.preflight.architecture import UnknownArchitecture
+from service.preflight.chat_templates import check_chat_template
 from service.preflight.doubts import warnings_of
 from service.preflight.folder_signature import FolderSignature, folder_signature
+from service.preflight.gguf_facts import read_facts
 from service.preflight.json_files import invalid_model
-from service.preflight.model_files import ModelFacts, read_model_facts
+from service.preflight.model_files import ModelFacts
 from service.preflight.models import resolve_model, resolve_model_with_secret
 from service.preflight.problem_files import num_problems_uploaded
 from service.preflight.problems import (
@@ -32,6 +35,7 @@ from service.preflight.problems import (
 )
 from service.preflight.published import is_left_to_worker
 from service.preflight.published_catalogue import PUBLICATIONS
+from service.preflight.remote_teacher import check_remote_teacher
 from service.settings import Settings
 
 # Beyond this, generating an arithmetic set takes noticeable time and is left to the worker.
@@ -43,7 +47,8 @@ MAX_TOKENS_NAMED = 3
 class Findings:
     """What the checks of a spec that may run have learnt; problems are counted by benchmark.
 
-    student, teacher: None of a model that only the worker can read, by a secret.
+    student, teacher: None of a model that only the worker can read, by a secret, and of a teacher whose
+    files nobody reads because its server is asked instead.
     """
 
     warnings: tuple[SpecWarning, ...]
@@ -58,15 +63,21 @@ def check(spec: JobSpec, settings: Settings) -> Findings:
     Needs config and tokenizer files of both models, and the problem sets; never the weights. What is not
     known of a model that needs a secret is left to `check_on_worker`.
     """
+    check_remote_teacher(spec, settings=settings)
     student = model_facts(spec.student, settings=settings, field="student")
-    teacher = model_facts(spec.teacher, settings=settings, field="teacher")
+    teacher = None
+    if spec.teacher.vocabulary is TeacherVocabulary.FILES:
+        teacher = model_facts(spec.teacher, settings=settings, field="teacher")
     return _check(spec, settings, student=student, teacher=teacher)
 
 
 def check_on_worker(spec: JobSpec, settings: Settings) -> Findings:
-    """As `check`, with the secrets, so that both models are known. Raises SECRET_NOT_FOUND besides."""
+    """As `check`, with the secrets, so that every model with files is known. Raises SECRET_NOT_FOUND besides."""
+    check_remote_teacher(spec, settings=settings)
     student = model_facts_with_secret(spec.student, settings=settings, field="student")
-    teacher = model_facts_with_secret(spec.teacher, settings=settings, field="teacher")
+    teacher = None
+    if spec.teacher.vocabulary is TeacherVocabulary.FILES:
+        teacher = model_facts_with_secret(spec.teacher, settings=settings, field="teacher")
     return _check(spec, settings, student=student, teacher=teacher)
 
 
@@ -79,6 +90,13 @@ def _check(
 ) -> Findings:
     if student is not None:
         check_responses_end(spec.student, student, field="student")
+        check_chat_template(
+            student,
+            prompts=spec.prompts,
+            evaluation=spec.evaluation,
+            reference=spec.student.model,
+            field="student",
+        )
         if teacher is not None:
             check_vocabularies_match(student, teacher)
         _check_adapter(spec, student)
@@ -161,25 +179,23 @@ def check_vocabularies_match(student: ModelFacts, teacher: ModelFacts) -> None:
 def model_facts(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts | None:
     """What the files of the named model say; None where only the worker can read them.
 
-    Raises as `resolve_model` and `read_model_facts` do.
+    Raises as `resolve_model` and `read_facts` do.
     """
-    folder = resolve_model(model, settings=settings, field=field)
-    if folder is None:
+    path = resolve_model(model, settings=settings, field=field)
+    if path is None:
         return None
-    return _facts_of(folder, folder_signature(folder), reference=model.model, field=field)
+    return _facts_of(path, folder_signature(path), reference=model.model, field=field)
 
 
 @lru_cache(maxsize=64)
-def _facts_of(
-    folder: Path, _signature: FolderSignature, *, reference: str, field: str
-) -> ModelFacts:
-    return read_model_facts(folder, reference=reference, field=field)
+def _facts_of(path: Path, _signature: FolderSignature, *, reference: str, field: str) -> ModelFacts:
+    return read_facts(path, reference=reference, field=field)
 
 
 def model_facts_with_secret(model: ModelSpec, *, settings: Settings, field: str) -> ModelFacts:
     """As `model_facts`, on the worker. Raises SECRET_NOT_FOUND besides."""
-    folder = resolve_model_with_secret(model, settings=settings, field=field)
-    return read_model_facts(folder, reference=model.model, field=field)
+    path = resolve_model_with_secret(model, settings=settings, field=field)
+    return read_facts(path, reference=model.model, field=field)
 
 
 def _smallest_id(token: str, student: ModelFacts, teacher: ModelFacts) -> tuple[int, str]:

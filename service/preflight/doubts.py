@@ -7,8 +7,10 @@ from service.jobs.problem_sources import PublishedSource
 from service.jobs.results import SpecWarning
 from service.jobs.spec import JobSpec
 from service.jobs.spec_fields import ModelSpec
+from service.jobs.teacher_spec import TeacherVocabulary
 from service.preflight.model_files import ModelFacts
 from service.preflight.published_catalogue import PUBLICATIONS, Verification
+from service.preflight.remote_teacher import about_remote_teacher
 from service.preflight.tokenizer_doubts import about_tokenizers
 
 
@@ -21,9 +23,10 @@ def warnings_of(
 ) -> Iterator[SpecWarning]:
     """Warnings in the order of the spec's fields. `num_prompts` counts the problems to train on.
 
-    student, teacher: None of a model that only the worker can read.
+    student, teacher: None of a model that only the worker can read; a teacher's also where no files of it are read.
     """
-    if spec.student.is_same_model(spec.teacher):
+    # What a server has under a name is not what the files of that name say.
+    if spec.teacher.endpoint is None and spec.student.is_same_model(spec.teacher):
         yield SpecWarning(
             code="TEACHER_IS_STUDENT",
             field="teacher.model",
@@ -31,8 +34,9 @@ def warnings_of(
         )
     if student is None:
         yield checked_by_worker(spec.student, field="student")
-    if teacher is None:
+    if teacher is None and spec.teacher.vocabulary is TeacherVocabulary.FILES:
         yield checked_by_worker(spec.teacher, field="teacher")
+    yield from about_remote_teacher(spec)
     if student is not None and teacher is not None:
         yield from _about_ends(student=student, teacher=teacher)
         yield from about_tokenizers(spec, student=student, teacher=teacher)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import SpecWarning
 from service.jobs.spec import EvaluationJobSpec
+from service.preflight.chat_templates import check_chat_template
 from service.preflight.checks import (
     check_benchmarks,
     check_responses_end,
@@ -45,6 +46,13 @@ def _check(
 ) -> EvaluationFindings:
     if model is not None:
         check_responses_end(spec.model, model, field="model")
+        check_chat_template(
+            model,
+            prompts=None,
+            evaluation=spec.evaluation,
+            reference=spec.model.model,
+            field="model",
+        )
         _check_positions(spec, model)
     num_benchmark_problems = check_benchmarks(spec.evaluation, settings=settings)
     return EvaluationFindings(

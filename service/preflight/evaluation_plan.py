@@ -82,9 +82,10 @@ def _memory_plan(
     )
     num_sequences = min(spec.compute.rollout_batch_size, num_samples)
     logits = num_sequences * vocab_size * FLOAT32_BYTES
-    weights = cache = None
+    weights = cache = engine_weights = None
     if model is not None:
         weights = model.parameter_counts().total * BYTES_OF_DTYPE[dtype]
+        engine_weights = weights if spec.compute.engine == "vllm" else 0
         cache = evaluation_cache_bytes(
             model,
             spec.evaluation,
@@ -105,5 +106,8 @@ def _memory_plan(
         rollout_cache_bytes=0,
         rollout_logits_bytes=logits,
         evaluation_cache_bytes=cache,
-        peak_bytes=None if weights is None or cache is None else weights + cache + logits,
+        engine_weights_bytes=engine_weights,
+        peak_bytes=None
+        if weights is None or cache is None or engine_weights is None
+        else weights + cache + logits + engine_weights,
     )

@@ -14,10 +14,18 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoSibling
 from pydantic import SecretStr
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.spec_fields import ModelSpec
+from service.preflight.hub_downloads import (
+    DownloadWatch,
+    HubFiles,
+    fetch_large_files,
+    sizes_of,
+)
+from service.preflight.hub_offline import NEEDED_FILES, is_offline, not_whole_offline
 from service.preflight.json_files import invalid_model
 from service.preflight.model_files import WEIGHTS_FILE, WEIGHTS_INDEX_FILE, check_weights
 from service.preflight.tokenizer_files import CHAT_TEMPLATE_FILE
@@ -41,7 +49,6 @@ DESCRIPTION_FILES = (
     CHAT_TEMPLATE_FILE,
 )
 TOKENIZER_FILES = ("special_tokens_map.json", "added_tokens.json")
-NEEDED_FILES = ("config.json", "tokenizer.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,8 @@ def snapshot_of_description(
     token: of the hub, for a model that is not public. Raises MODEL_NOT_FOUND, MODEL_INVALID or
     HUB_UNAVAILABLE.
     """
-    names = _file_names(model, token=token, settings=settings, field=field)
+    _check_online(model, settings=settings, field=field)
+    names = [one.rfilename for one in _siblings(model, token=token, settings=settings, field=field)]
     wanted = [name for name in names if name in DESCRIPTION_FILES]
     return _fetch(model, wanted, token=token, settings=settings, field=field)
 
@@ -81,18 +89,44 @@ def cached_everything(model: ModelSpec, *, settings: Settings, field: str) -> Pa
 
 
 def snapshot_of_everything(
-    model: ModelSpec, *, token: SecretStr | None, settings: Settings, field: str
+    model: ModelSpec,
+    *,
+    token: SecretStr | None,
+    settings: Settings,
+    field: str,
+    watch: DownloadWatch,
 ) -> Path:
-    """Folder with config, tokenizer and safetensors files. Raises as `snapshot_of_description`."""
-    names = _file_names(model, token=token, settings=settings, field=field)
-    wanted = [
+    """Folder with config, tokenizer and safetensors files.
+
+    Raises as `snapshot_of_description` does, and DISK_FULL and DownloadStoppedError.
+    """
+    _check_online(model, settings=settings, field=field)
+    siblings = _siblings(model, token=token, settings=settings, field=field)
+    names = [one.rfilename for one in siblings]
+    small = [
+        name for name in names if name in (*DESCRIPTION_FILES, *TOKENIZER_FILES, WEIGHTS_INDEX_FILE)
+    ]
+    folder = _fetch(model, small, token=token, settings=settings, field=field)
+    # Not the copies that some repositories keep in folders of their own.
+    weights = [
         name
         for name in names
-        if name in (*DESCRIPTION_FILES, *TOKENIZER_FILES, WEIGHTS_INDEX_FILE)
-        # Not the copies that some repositories keep in folders of their own.
-        or (name.endswith(".safetensors") and name.startswith("model") and "/" not in name)
+        if name.endswith(".safetensors") and name.startswith("model") and "/" not in name
     ]
-    return _fetch(model, wanted, token=token, settings=settings, field=field)
+    files = HubFiles(
+        repository=model.model,
+        commit=folder.name,
+        sizes=sizes_of(weights, siblings),
+        cache_dir=settings.hub_cache_dir,
+        endpoint=settings.hub_endpoint,
+        token=_text(token),
+        timeout_s=HUB_TIMEOUT_S,
+    )
+    try:
+        fetch_large_files(files, watch=watch, field=field)
+    except HUB_ERRORS as error:
+        raise _refusal(model, error, field=field) from error
+    return folder
 
 
 def fetch_dataset_file(file: DatasetFile, *, settings: Settings, field: str, advice: str) -> Path:
@@ -104,6 +138,8 @@ def fetch_dataset_file(file: DatasetFile, *, settings: Settings, field: str, adv
     if cached is not None:
         return cached
     try:
+        if is_offline(settings):
+            raise OSError("it is not asked, because DRIFTGATE_HUB_OFFLINE or HF_HUB_OFFLINE is set")
         _check_hub_answers(file, settings=settings)
         return _download(
             file.dataset,
@@ -195,17 +231,28 @@ def _is_complete(folder: Path, model: ModelSpec, *, field: str) -> bool:
     return all((folder / name).exists() for name in NEEDED_FILES)
 
 
-def _file_names(
+def _check_online(model: ModelSpec, *, settings: Settings, field: str) -> None:
+    if is_offline(settings):
+        folder = _cached_folder(model, settings=settings)
+        raise not_whole_offline(model, folder, settings=settings, field=field)
+
+
+def _siblings(
     model: ModelSpec, *, token: SecretStr | None, settings: Settings, field: str
-) -> list[str]:
-    """Names in the hub's repository, which hold config, tokenizer and safetensors."""
+) -> Sequence[RepoSibling]:
+    """The files of the hub's repository, which hold config, tokenizer and safetensors."""
     try:
         info = huggingface_hub.HfApi(endpoint=settings.hub_endpoint).model_info(
-            model.model, revision=model.revision, timeout=HUB_TIMEOUT_S, token=_text(token)
+            model.model,
+            revision=model.revision,
+            timeout=HUB_TIMEOUT_S,
+            token=_text(token),
+            files_metadata=True,
         )
     except HUB_ERRORS as error:
         raise _refusal(model, error, field=field) from error
-    names = [sibling.rfilename for sibling in info.siblings or ()]
+    siblings = info.siblings or []
+    names = [sibling.rfilename for sibling in siblings]
     missing = [name for name in NEEDED_FILES if name not in names]
     if WEIGHTS_FILE not in names and WEIGHTS_INDEX_FILE not in names:
         missing.append(WEIGHTS_FILE)
@@ -213,7 +260,7 @@ def _file_names(
         raise invalid_model(
             model.model, f"its hub repository has no {' and no '.join(missing)}", field=field
         )
-    return names
+    return siblings
 
 
 def _fetch(

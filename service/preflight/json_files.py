@@ -7,7 +7,8 @@ from typing import Any
 from service.errors import DriftgateError, ErrorCode, Violation
 
 ALLOWED_FOLDER = (
-    "config.json, tokenizer.json and model.safetensors, of an architecture known by name"
+    "config.json, tokenizer.json and model.safetensors, of an architecture known by name, "
+    "or one GGUF file"
 )
 
 

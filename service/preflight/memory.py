@@ -9,6 +9,8 @@ from service.preflight.adapter import adapter_activation_bytes, adapter_paramete
 from service.preflight.architecture import Architecture
 from service.preflight.tensor_sizes import (
     FLOAT32_BYTES,
+    MAX_CHUNK_ELEMENTS,
+    MAX_CHUNK_ELEMENTS_ON_GPU,
     activation_bytes,
     cache_bytes,
     evaluation_cache_bytes,
@@ -53,21 +55,19 @@ def _memory_plan(
 ) -> MemoryPlan:
     element_bytes = BYTES_OF_DTYPE[dtype]
     num_tokens = _microbatch_tokens(spec)
-    optimizer = gradients = gradients_of_step = activations = rollout_cache = None
+    optimizer = gradients = activations = rollout_cache = engine_weights = None
     student_weights, teacher_weights = (
         None if model is None else model.parameter_counts().total * element_bytes
         for model in (student, teacher)
     )
+    if spec.teacher.endpoint is not None:
+        teacher_weights = 0  # its server has them
     if student is not None and student_weights is not None:
-        gradients = _trained_bytes(spec, student, element_bytes=element_bytes)
+        engine_weights = student_weights if spec.compute.engine == "vllm" else 0
+        gradients = _trained_bytes(spec, student)
         optimizer = _optimizer_bytes(spec, student, element_bytes=element_bytes)
-        # The optimiser's step takes them in float32, when the activations are gone.
-        gradients_of_step = gradients * FLOAT32_BYTES // element_bytes
         if spec.lora is not None:
-            gradients_of_step = gradients
             student_weights += gradients
-        elif element_bytes < FLOAT32_BYTES:
-            gradients += student.num_head_weights * FLOAT32_BYTES
         activations = _activation_bytes(spec, student, element_bytes=element_bytes)
         rollout_cache = cache_bytes(
             student,
@@ -89,6 +89,19 @@ def _memory_plan(
     targets = targets_bytes(
         num_tokens=_num_responses(spec) * spec.rollout.max_response_tokens, k=_support_size(spec)
     )
+    num_shards = spec.resources.gpus
+    student_weights, teacher_weights, optimizer, gradients = (
+        None if each is None else -(-each // num_shards)
+        for each in (student_weights, teacher_weights, optimizer, gradients)
+    )
+    whole_student, whole_teacher = (
+        _whole_bytes(model, num_shards=num_shards, element_bytes=element_bytes)
+        for model in (student, teacher)
+    )
+    is_teacher_away = spec.compute.offload in {"teacher", "both"}
+    is_optimizer_away = spec.compute.offload in {"optimizer", "both"}
+    # vLLM sleeps on a GPU only.
+    is_engine_away = spec.compute.device == "cuda"
     return MemoryPlan(
         dtype=dtype,
         student_weights_bytes=student_weights,
@@ -101,30 +114,61 @@ def _memory_plan(
         rollout_cache_bytes=rollout_cache,
         rollout_logits_bytes=rollout_logits,
         evaluation_cache_bytes=evaluation_cache,
+        engine_weights_bytes=engine_weights,
         peak_bytes=_peak_bytes(
-            always=(student_weights, teacher_weights, optimizer),
+            always=(
+                student_weights,
+                0 if is_teacher_away else teacher_weights,
+                0 if is_optimizer_away else optimizer,
+                0 if is_engine_away else engine_weights,
+            ),
             phases=(
-                (rollout_cache, rollout_logits),
-                (gradients, activations, head_chunk, targets),
-                (gradients_of_step, targets),
-                (evaluation_cache,),
+                (
+                    rollout_cache,
+                    rollout_logits,
+                    whole_student,
+                    engine_weights if is_engine_away else 0,
+                ),
+                (teacher_weights if is_teacher_away else 0, head_chunk, targets, whole_teacher),
+                (gradients, activations, head_chunk, targets, whole_student),
+                (gradients, optimizer if is_optimizer_away else 0, targets),
+                (
+                    evaluation_cache,
+                    engine_weights if is_engine_away else 0,
+                    whole_student,
+                    whole_teacher,
+                    teacher_weights if is_teacher_away and spec.evaluation.evaluate_teacher else 0,
+                ),
             ),
         ),
     )
 
 
-def _trained_bytes(spec: JobSpec, student: Architecture, *, element_bytes: int) -> int:
-    """Of the parameters that the optimiser moves; adapters are never narrower than float32."""
+def _whole_bytes(model: Architecture | None, *, num_shards: int, element_bytes: int) -> int | None:
+    """Of a model that is cut over several devices, what one of them puts together for a time, at the most.
+
+    To sample, all weights; in an update embeddings and head, with their gradient and a float32 sum of it.
+    """
+    if num_shards == 1:
+        return 0
+    if model is None:
+        return None
+    counts = model.parameter_counts()
+    root = (counts.embedding + counts.head) * (2 * element_bytes + FLOAT32_BYTES)
+    return max(counts.total * element_bytes, root)
+
+
+def _trained_bytes(spec: JobSpec, student: Architecture) -> int:
+    """Of the parameters that the optimiser moves, in float32: so are gradients summed, and so are adapters."""
     if spec.lora is None:
-        return student.parameter_counts().total * element_bytes
-    return adapter_parameters(student, spec.lora) * max(element_bytes, FLOAT32_BYTES)
+        return student.parameter_counts().total * FLOAT32_BYTES
+    return adapter_parameters(student, spec.lora) * FLOAT32_BYTES
 
 
 def _optimizer_bytes(spec: JobSpec, student: Architecture, *, element_bytes: int) -> int:
     """AdamW's two moments; where a student trains in half precision they and its masters are float32."""
-    if spec.lora is None and element_bytes < FLOAT32_BYTES:
-        return 3 * student.parameter_counts().total * FLOAT32_BYTES
-    return 2 * _trained_bytes(spec, student, element_bytes=element_bytes)
+    num_copies = 3 if spec.lora is None and element_bytes < FLOAT32_BYTES else 2
+    return num_copies * _trained_bytes(spec, student)
 
 
 def _activation_bytes(spec: JobSpec, student: Architecture, *, element_bytes: int) -> int:
@@ -199,16 +243,31 @@ def _head_chunk_bytes(
     num_tokens: int,
     element_bytes: int,
 ) -> int | None:
-    logits = logits_chunk_bytes(vocab_size, num_tokens=num_tokens, element_bytes=element_bytes)
+    max_elements = _max_chunk_elements(spec.compute, element_bytes=element_bytes)
+    logits = logits_chunk_bytes(
+        vocab_size, num_tokens=num_tokens, element_bytes=element_bytes, max_elements=max_elements
+    )
     k = _support_size(spec)
     if k is None:
         return logits
     if student is None:
         return None
     rows = support_chunk_bytes(
-        k, student.hidden_size, num_tokens=num_tokens, element_bytes=element_bytes
+        k,
+        student.hidden_size,
+        num_tokens=num_tokens,
+        element_bytes=element_bytes,
+        max_elements=max_elements,
     )
     return max(logits, rows)
+
+
+def _max_chunk_elements(compute: ComputeSpec, *, element_bytes: int) -> int:
+    """A GPU's where the job goes to one: `auto` computes in bfloat16 there, and there alone."""
+    is_on_gpu = compute.device == "cuda" or (
+        compute.device == "auto" and element_bytes < FLOAT32_BYTES
+    )
+    return MAX_CHUNK_ELEMENTS_ON_GPU if is_on_gpu else MAX_CHUNK_ELEMENTS
 
 
 def _evaluation_cache_bytes(

@@ -18,15 +18,17 @@ def memory_floor_bytes(
     spec: JobSpec, *, student: ModelFacts | None, teacher: ModelFacts | None
 ) -> int | None:
     """None where a model's shapes are not known."""
-    if student is None or teacher is None:
+    if student is None or not isinstance(student.architecture, Architecture):
         return None
-    if not isinstance(student.architecture, Architecture):
+    dtypes = tuple(possible_dtypes(spec.compute))
+    if spec.teacher.endpoint is not None:
+        return _floor_bytes(student.architecture, None, spec.lora, dtypes, spec.compute.offload)
+    if teacher is None or not isinstance(teacher.architecture, Architecture):
         return None
-    if not isinstance(teacher.architecture, Architecture):
-        return None
-    return _floor_bytes(
-        student.architecture, teacher.architecture, spec.lora, tuple(possible_dtypes(spec.compute))
+    together = _floor_bytes(
+        student.architecture, teacher.architecture, spec.lora, dtypes, spec.compute.offload
     )
+    return -(-together // spec.resources.gpus)  # of each device its share
 
 
 def evaluation_memory_floor_bytes(spec: EvaluationJobSpec, model: ModelFacts | None) -> int | None:
@@ -40,24 +42,38 @@ def evaluation_memory_floor_bytes(spec: EvaluationJobSpec, model: ModelFacts | N
 @lru_cache(maxsize=256)
 def _floor_bytes(
     student: Architecture,
-    teacher: Architecture,
+    teacher: Architecture | None,
     lora: LoraSpec | None,
     dtypes: tuple[str, ...],
+    offload: str,
 ) -> int:
     """Cached, because every submission asks."""
     return min(
-        _floor_of_dtype(student, teacher, lora, element_bytes=BYTES_OF_DTYPE[dtype])
+        _floor_of_dtype(
+            student, teacher, lora, element_bytes=BYTES_OF_DTYPE[dtype], offload=offload
+        )
         for dtype in dtypes
     )
 
 
 def _floor_of_dtype(
-    student: Architecture, teacher: Architecture, lora: LoraSpec | None, *, element_bytes: int
+    student: Architecture,
+    teacher: Architecture | None,
+    lora: LoraSpec | None,
+    *,
+    element_bytes: int,
+    offload: str,
 ) -> int:
+    """The larger of the optimiser's step and of scoring: what is offloaded is away from the other."""
     num_student = student.parameter_counts().total
-    weights = (num_student + teacher.parameter_counts().total) * element_bytes
+    student_weights = num_student * element_bytes
+    num_teacher = 0 if teacher is None else teacher.parameter_counts().total
+    teacher_weights = num_teacher * element_bytes
     num_trained = num_student if lora is None else adapter_parameters(student, lora)
     # AdamW's two moments and, beside narrow weights, a float32 copy; adapters are float32 themselves.
     num_float32_copies = 2 if lora is None and element_bytes >= FLOAT32_BYTES else 3
-    gradients = num_trained * (element_bytes if lora is None else FLOAT32_BYTES)
-    return weights + num_float32_copies * num_trained * FLOAT32_BYTES + gradients
+    states = num_float32_copies * num_trained * FLOAT32_BYTES
+    gradients = num_trained * FLOAT32_BYTES
+    step = states + gradients + (0 if offload in {"teacher", "both"} else teacher_weights)
+    scoring = teacher_weights + (0 if offload in {"optimizer", "both"} else states)
+    return student_weights + max(step, scoring)

@@ -1,4 +1,7 @@
-"""A model reference becomes a folder: built in, below the model root, or a hub id on the allow list."""
+"""A model reference becomes a path: built in, below the model root, or a hub id on the allow list.
+
+The path is a folder of safetensors or, below the model root only, one GGUF file.
+"""
 
 import os
 import re
@@ -11,20 +14,27 @@ from pydantic import SecretStr
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.spec_fields import ModelSpec
 from service.preflight import hub
-from service.preflight.folder_signature import FolderSignature, folder_signature
-from service.preflight.model_files import check_weights
+from service.preflight.folder_signature import (
+    BUILTIN_FOLDER,
+    FolderSignature,
+    folder_signature,
+)
+from service.preflight.gguf_header import GGUF_SUFFIX
+from service.preflight.hub_downloads import UNWATCHED, DownloadWatch
+from service.preflight.json_files import invalid_model
+from service.preflight.model_files import WEIGHTS_FILE, WEIGHTS_INDEX_FILE, check_weights
 from service.secret_values import token_value
 from service.settings import Settings
 
 BUILTIN_PREFIX = "builtin/"
-BUILTIN_FOLDER = Path(__file__).resolve().parent.parent / "builtin_models"
 # As strict as the hub client, which raises errors of its own for anything else.
+MAX_FILES_NAMED = 4
 HUB_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._\-]{0,94}[A-Za-z0-9])?"
 HUB_ID = re.compile(rf"(?!.*(?:--|\.\.|\.git$)){HUB_NAME}/{HUB_NAME}")
 
 
 def resolve_model(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
-    """Folder with the model's config and tokenizer; of a hub model the weights may still be away.
+    """Where the model's config and tokenizer are; of a hub model the weights may still be away.
 
     None of a model that needs a secret and is not in the local cache: only the worker can read it.
     `field` is the part of the spec that names the model (`student`, `teacher`). Raises
@@ -45,10 +55,13 @@ def resolve_model_with_secret(model: ModelSpec, *, settings: Settings, field: st
     return hub.snapshot_of_description(model, token=token, settings=settings, field=field)
 
 
-def download_model(model: ModelSpec, *, settings: Settings, field: str) -> Path:
-    """Folder with everything that loading needs, the weights of a hub model included.
+def download_model(
+    model: ModelSpec, *, settings: Settings, field: str, watch: DownloadWatch = UNWATCHED
+) -> Path:
+    """Where everything is that loading needs, the weights of a hub model included.
 
-    On the worker: it has the secrets. Raises as `resolve_model_with_secret` does.
+    On the worker: it has the secrets. Raises as `resolve_model_with_secret` does, DISK_FULL and
+    DownloadStoppedError.
     """
     folder = _local_folder(model, settings=settings, field=field)
     if folder is not None:
@@ -58,7 +71,9 @@ def download_model(model: ModelSpec, *, settings: Settings, field: str) -> Path:
     if cached is not None:
         return cached
     token = _hub_token(model, settings=settings, field=field)
-    return hub.snapshot_of_everything(model, token=token, settings=settings, field=field)
+    return hub.snapshot_of_everything(
+        model, token=token, settings=settings, field=field, watch=watch
+    )
 
 
 def _folder_here(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
@@ -91,13 +106,17 @@ def _model_names_in(folder: Path) -> tuple[str, ...]:
 
 
 def _local_folder(model: ModelSpec, *, settings: Settings, field: str) -> Path | None:
-    """The checked folder of a built-in or local model, None where only a hub id can be meant."""
+    """The checked path of a built-in or local model, None where only a hub id can be meant."""
     reference = model.model
+    gguf_file = None
     if reference.startswith(BUILTIN_PREFIX):
         folder = _builtin_folder(reference, field=field)
     else:
         folder = _path_below(settings.resolved_model_root(), reference, field=field)
-        if not os.path.isdir(folder):  # noqa: PTH112 Path.is_dir raises for names too long
+        if reference.endswith(GGUF_SUFFIX) and os.path.isfile(folder):  # noqa: PTH113 as below
+            gguf_file = _named_file(settings.resolved_model_root(), reference, field=field)
+            folder = gguf_file.parent
+        elif not os.path.isdir(folder):  # noqa: PTH112 Path.is_dir raises for names too long
             if HUB_ID.fullmatch(reference):
                 return None
             raise DriftgateError(
@@ -113,7 +132,9 @@ def _local_folder(model: ModelSpec, *, settings: Settings, field: str) -> Path |
                     )
                 ],
             )
-        _check_no_link_leaves(settings.resolved_model_root(), folder, reference, field=field)
+        if gguf_file is None:
+            _check_no_link_leaves(settings.resolved_model_root(), folder, reference, field=field)
+            gguf_file = _only_gguf_file(folder, reference=reference, field=field)
     if model.revision is not None:
         raise DriftgateError(
             ErrorCode.INVALID_SPEC,
@@ -121,8 +142,35 @@ def _local_folder(model: ModelSpec, *, settings: Settings, field: str) -> Path |
             "has no revisions. Leave revision out.",
             [Violation(f"{field}.revision", model.revision, "unset, unless the model is a hub id")],
         )
+    if gguf_file is not None:
+        return gguf_file  # what it holds is in its header, which is read for the model's facts
     _check_weights(folder, folder_signature(folder), reference=reference, field=field)
     return folder
+
+
+def _named_file(root: Path, reference: str, *, field: str) -> Path:
+    """The file under the name that was given, which says what it is: what a link leads to may not."""
+    folder = _path_below(root, str(Path(reference).parent), field=field)
+    return folder / Path(reference).name
+
+
+def _only_gguf_file(folder: Path, *, reference: str, field: str) -> Path | None:
+    """The folder's weights where they are one GGUF file; None where they are not GGUF.
+
+    Raises MODEL_INVALID for several: versions of a model, or parts of one, which are not read.
+    """
+    if (folder / WEIGHTS_FILE).exists() or (folder / WEIGHTS_INDEX_FILE).exists():
+        return None
+    files = sorted(path for path in folder.iterdir() if path.suffix == GGUF_SUFFIX)
+    if len(files) > 1:
+        named = ", ".join(path.name[:80] for path in files[:MAX_FILES_NAMED])
+        raise invalid_model(
+            reference,
+            f"it has {len(files)} GGUF files ({named}); name the one that is meant, as "
+            f"{reference.rstrip('/')[:200]}/FILE.gguf, and merge a model that is split into parts",
+            field=field,
+        )
+    return files[0] if files else None
 
 
 @lru_cache(maxsize=256)

@@ -7,12 +7,15 @@ from service.jobs.plans import JobWork, Plan, StepWork, TimePlan, UnknownPart
 from service.jobs.results import Job
 from service.jobs.spec import EvaluationJobSpec, JobSpec
 from service.jobs.spec_fields import ModelSpec
+from service.jobs.teacher_spec import TeacherSpec, TeacherVocabulary
 from service.preflight.adapter import adapter_parameters
 from service.preflight.architecture import Architecture, UnknownArchitecture
 from service.preflight.checks import Findings
+from service.preflight.disk import disk_plan
 from service.preflight.doubts import why_unseen
 from service.preflight.memory import memory_plans
 from service.preflight.model_files import ModelFacts
+from service.preflight.time_range import time_range
 from service.preflight.work import job_work, step_work
 
 HOW_TO_MEASURE = (
@@ -61,6 +64,12 @@ def make_plan(spec: JobSpec, findings: Findings, *, rate: MeasuredRate | None) -
         step=step,
         job=job,
         time=time_plan(step, job, rate=rate),
+        time_range=time_range(
+            spec, step, job, student=student, num_benchmark_problems=findings.num_benchmark_problems
+        )
+        if rate is None
+        else None,
+        disk=disk_plan(spec, student=student, teacher=teacher),
         unknown=(*_unknown_models(spec, findings), *reasons_for_no_time(job, rate=rate)),
     )
 
@@ -164,6 +173,8 @@ def reasons_for_no_time(job: JobWork, *, rate: MeasuredRate | None) -> list[Unkn
 
 def why_unknown(model: ModelSpec, facts: ModelFacts | None) -> str | None:
     """Why the model's part of a plan is None; None where it is not."""
+    if isinstance(model, TeacherSpec) and model.vocabulary is TeacherVocabulary.SERVER:
+        return "no files of it are read: its server is asked, by the worker"
     if facts is None:
         return f"checked by the worker: {why_unseen(model)}"
     architecture = facts.architecture

@@ -9,15 +9,15 @@ from service.jobs.evaluation_spec import EvaluationSpec
 from service.preflight.architecture import Architecture
 
 # Of worker.training.head.
-MAX_CHUNK_ELEMENTS = 2**24
+MAX_CHUNK_ELEMENTS, MAX_CHUNK_ELEMENTS_ON_GPU = 2**24, 2**28
 MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS = 128, 4096
 
 FLOAT32_BYTES, INT64_BYTES = 4, 8
 
 
-def chunk_tokens(vocab_size: int) -> int:
+def chunk_tokens(vocab_size: int, *, max_elements: int = MAX_CHUNK_ELEMENTS) -> int:
     """Tokens of a chunk of the loss head, at most."""
-    return min(max(MAX_CHUNK_ELEMENTS // vocab_size, MIN_CHUNK_TOKENS), MAX_CHUNK_TOKENS)
+    return min(max(max_elements // vocab_size, MIN_CHUNK_TOKENS), MAX_CHUNK_TOKENS)
 
 
 def cache_bytes(
@@ -68,19 +68,22 @@ def activation_bytes(
     return num_tokens * (of_layers + last_norm)
 
 
-def logits_chunk_bytes(vocab_size: int, *, num_tokens: int, element_bytes: int) -> int:
+def logits_chunk_bytes(
+    vocab_size: int, *, num_tokens: int, element_bytes: int, max_elements: int
+) -> int:
     """Float32 logits of a chunk; below float32, also as the product gave them, and their gradient."""
     of_logit = FLOAT32_BYTES
     if element_bytes < FLOAT32_BYTES:
         of_logit += 2 * element_bytes
-    return min(chunk_tokens(vocab_size), num_tokens) * vocab_size * of_logit
+    size = chunk_tokens(vocab_size, max_elements=max_elements)
+    return min(size, num_tokens) * vocab_size * of_logit
 
 
-def support_chunk_bytes(k: int, hidden_size: int, *, num_tokens: int, element_bytes: int) -> int:
+def support_chunk_bytes(
+    k: int, hidden_size: int, *, num_tokens: int, element_bytes: int, max_elements: int
+) -> int:
     """Gathered head rows of a chunk, overwritten by their gradients; below float32, these once more."""
-    num_elements = (
-        min(max(1, MAX_CHUNK_ELEMENTS // (k * hidden_size)), num_tokens) * k * hidden_size
-    )
+    num_elements = min(max(1, max_elements // (k * hidden_size)), num_tokens) * k * hidden_size
     of_element = element_bytes
     if element_bytes < FLOAT32_BYTES:
         of_element += FLOAT32_BYTES  # on their way into the float32 sum

@@ -59,11 +59,18 @@ def step_work(
     scoring = forward(scored, student, num_adapter_parameters=adapters)
     phases = {
         "rollout": forward(generated, student, num_adapter_parameters=adapters),
-        "teacher_scoring": forward(scored, teacher),
+        "teacher_scoring": _teacher_scoring(spec, scored, teacher),
         "student_scoring": share(scoring, *_num_scoring_passes(spec, vocab_size)),
         "updates": times(_update(spec, scored, student), spec.reuse.epochs),
     }
     return StepWork(**phases, total=total(tuple(phases.values())))
+
+
+def _teacher_scoring(spec: JobSpec, batch: Batch, teacher: Architecture | None) -> Work:
+    """A server's FLOPs are not the worker's."""
+    if spec.teacher.endpoint is not None:
+        return Work(tokens=batch.num_tokens, flops=0)
+    return forward(batch, teacher)
 
 
 def job_work(

@@ -23,6 +23,7 @@ from service.rest import (
     jobs,
     live,
     metrics,
+    studies,
     webhooks,
 )
 from service.rest.access import SECURITY_SCHEMES, Access
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(job_results.router)
     app.include_router(checkpoints.router)
     app.include_router(comparisons.router)
+    app.include_router(studies.router)
     app.include_router(api_keys.router)
     app.include_router(metrics.router)
     app.include_router(datasets.router)

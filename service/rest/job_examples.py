@@ -34,8 +34,22 @@ EXAMPLE_EVALUATION = {
     "max_prompt_tokens": 64,
     "evaluation": EXAMPLE_SPEC["evaluation"],
 }
+EXAMPLE_WITH_REMOTE_TEACHER = EXAMPLE_SPEC | {
+    "name": "a teacher on a vLLM server",
+    "student": {"model": "Qwen/Qwen3-1.7B-Base"},
+    "teacher": {
+        "model": "Qwen/Qwen3-4B-Base",
+        "endpoint": "https://teacher.example:8000/v1",
+        "served_model": "teacher",
+        "api_key": {"secret": "TEACHER_KEY"},
+    },
+}
 EXAMPLES: dict[str, Example] = {
     "arithmetic": {"summary": "Distil the built-in student", "value": EXAMPLE_SPEC},
+    "remote teacher": {
+        "summary": "Distil from a model on a vLLM server",
+        "value": EXAMPLE_WITH_REMOTE_TEACHER,
+    },
     "evaluation": {"summary": "Evaluate a model as it is", "value": EXAMPLE_EVALUATION},
     "regrade": {
         "summary": "Grade the samples of an ended job anew",

@@ -17,11 +17,14 @@ from service.error_catalogue import CATALOGUE
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.parsing import invalid_request, invalid_spec
 from service.jobs.results import FieldViolation
+from service.jobs.study_jobs import invalid_study
 from service.rest.allowed_methods import allowed_methods
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# By address; every other body is refused as a request is.
+REFUSALS_OF_SPECS = {"/v1/jobs": invalid_spec, "/v1/studies": invalid_study}
 RETRY_AFTER_S = 5
 
 
@@ -92,8 +95,11 @@ def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     if in_body[0]["type"] == "json_invalid":
         return problem_response(_malformed_json(in_body[0]))
     below_body = [cast("ErrorDetails", one | {"loc": one["loc"][1:]}) for one in in_body]
-    is_spec = request.method == "POST" and request.url.path == "/v1/jobs"
-    refusal = invalid_spec if is_spec else invalid_request
+    refusal = (
+        REFUSALS_OF_SPECS.get(request.url.path, invalid_request)
+        if request.method == "POST"
+        else invalid_request
+    )
     return problem_response(refusal(below_body, invalid.body))
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.parsing import MAX_VIOLATIONS, parse_request
 from service.jobs.state import JobState
 from service.rpc.convert import enum_prefix, union_discriminator
-from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2
+from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2, studies_pb2
 
 # An empty repeated field means its default; here there is none.
 EMPTY_IS_GIVEN = frozenset({"driftgate.v1.InlineSource.problems"})
@@ -36,6 +37,14 @@ def spec_data(message: spec_pb2.JobSpec) -> dict[str, object]:
     Raises INVALID_SPEC for enum values and fields that this server does not know.
     """
     return _data(message, code=ErrorCode.INVALID_SPEC, what="The spec")
+
+
+def study_data(message: studies_pb2.StudySpec) -> dict[str, object]:
+    """The study as the REST body would give it: only what was set.
+
+    Raises INVALID_SPEC for enum values and fields that this server does not know.
+    """
+    return _data(message, code=ErrorCode.INVALID_SPEC, what="The study")
 
 
 def parse_body(
@@ -228,6 +237,23 @@ def _time(value: Timestamp, path: Path, violations: list[Violation]) -> datetime
         return None
 
 
+def _struct(struct: Struct, _path: Path, _violations: list[Violation]) -> dict[str, object]:
+    return {name: _value(value) for name, value in struct.fields.items()}
+
+
+def _value(value: Value) -> object:
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return {name: _value(each) for name, each in value.struct_value.fields.items()}
+        case "list_value":
+            return [_value(each) for each in value.list_value.values]
+        case None | "null_value":
+            return None
+        case kind:
+            plain: object = getattr(value, kind)
+            return plain
+
+
 def _enum(number: int, enum: EnumDescriptor, path: Path, violations: list[Violation]) -> str | None:
     text = _enum_text(enum, number)
     if text is None:
@@ -238,6 +264,7 @@ def _enum(number: int, enum: EnumDescriptor, path: Path, violations: list[Violat
 SPECIAL_READERS: dict[str, Reader] = {
     "driftgate.v1.Bound": _bound,
     "driftgate.v1.Strength": _strength,
+    "google.protobuf.Struct": _struct,
     "google.protobuf.Timestamp": _time,
 }
 

@@ -14,10 +14,12 @@ from service.rpc.generated.driftgate.v1 import (
     datasets_pb2,
     jobs_pb2,
     results_pb2,
+    studies_pb2,
     webhooks_pb2,
 )
 from service.rpc.job_service import JobService
 from service.rpc.result_service import ResultService
+from service.rpc.study_service import StudyService
 from service.rpc.webhook_service import WebhookService
 
 
@@ -31,6 +33,7 @@ def services(operations: Operations) -> list[tuple[ServiceDescriptor, object]]:
         ),
         (datasets_pb2.DESCRIPTOR.services_by_name["DatasetService"], DatasetService(operations)),
         (api_keys_pb2.DESCRIPTOR.services_by_name["ApiKeyService"], ApiKeyService(operations)),
+        (studies_pb2.DESCRIPTOR.services_by_name["StudyService"], StudyService(operations)),
         (webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"], WebhookService(operations)),
         (
             catalogue_pb2.DESCRIPTOR.services_by_name["CatalogueService"],

@@ -128,6 +128,15 @@ class JobReads(LeaseStore):
                 next_after=rows[-1].seq if rows else after,
             )
 
+    def event_messages(self, job_id: str, *, event_type: str) -> tuple[str, ...]:
+        """Of all events of one type, oldest first."""
+        rows = self._database.rows(
+            select(JobEventRow.message)
+            .where(JobEventRow.job_id == job_id, JobEventRow.type == event_type)
+            .order_by(JobEventRow.seq)
+        )
+        return tuple(row.message for row in rows)
+
     def mark(self, job_id: str) -> JobMark:
         """Raises JOB_NOT_FOUND."""
         mark = self.marks([job_id]).get(job_id)

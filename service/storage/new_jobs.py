@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import Caller
+from service.jobs.capabilities import device_need
 from service.jobs.results import Job, Progress, SpecWarning
 from service.jobs.spec import SPEC_VERSION, AnyJobSpec, EvaluationJobSpec, JobSpec
 from service.jobs.state import JobState
@@ -187,7 +188,9 @@ def _models_of(spec: AnyJobSpec) -> tuple[str | None, str | None]:
 
 def _device_of(spec: AnyJobSpec) -> str:
     match spec:
-        case JobSpec() | EvaluationJobSpec():
+        case JobSpec():
+            return device_need(spec.compute.device, spec.resources.gpus)
+        case EvaluationJobSpec():
             return spec.compute.device
         case _:
             return "auto"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -39,11 +39,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _create_engine(make_url(url))
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-        self._single = (
-            _create_autocommit_engine(make_url(url))
-            if self.is_postgres
-            else self._engine.execution_options(sqlite_begin=None)
-        )
+        self._single: Engine = self._engine.execution_options(sqlite_begin=None)
+        if self.is_postgres:
+            self._single = _create_autocommit_engine(make_url(url))
+            _lose_connections_together(self._engine, self._single)
 
     @property
     def is_postgres(self) -> bool:
@@ -220,6 +219,19 @@ def _create_sqlite_engine(url: URL) -> Engine:
             connection.exec_driver_sql(statement)
 
     return engine
+
+
+def _lose_connections_together(*engines: Engine) -> None:
+    """Where one meets a connection that the server has cut, the others' are taken to be cut too."""
+
+    def forget(context: ExceptionContext) -> None:
+        if context.is_disconnect:
+            for engine in engines:
+                if engine is not context.engine:
+                    engine.dispose()
+
+    for engine in engines:
+        event.listen(engine, "handle_error", forget)
 
 
 def _ping_after_idleness(engine: Engine) -> None:

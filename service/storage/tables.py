@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -61,7 +62,7 @@ class JobRow(Table):
     model: the student, or the model that is evaluated. labels: as patched last; the spec keeps those it came
     with. change_seq: see `service.storage.change_feed`. needs_memory_bytes: of the device, at the least; null where
     unknown. waits_because: why no live worker can take it, as its reader was told. deadline_at: of the attempt that
-    holds it, null where it may run for ever.
+    holds it, null where it may run for ever. needs_device: see `service.jobs.capabilities.device_need`.
     """
 
     __tablename__ = "jobs"
@@ -155,7 +156,8 @@ class AttemptRow(Table):
 class WorkerRow(Table):
     """A process that claims jobs, what it has, and until when it is put aside.
 
-    memory_bytes: of its device, null where unknown. aside_s: for how long it is put aside the first time.
+    device: see `service.jobs.capabilities.device_need`. memory_bytes: of each device, null where unknown. aside_s: for
+    how long it is put aside the first time.
     """
 
     __tablename__ = "workers"
@@ -486,3 +488,68 @@ class WebhookAttemptRow(Table):
     http_status: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(Text)
     seconds: Mapped[float]
+
+
+class StudyRow(Table):
+    """Arms × seeds of one spec. Every change of it grows `version` and is the event of that seq.
+
+    caller: as in `idempotency_keys`. max_queued_jobs: of the key that made it, null for any. arms_found: by arm, what
+    submission found of its spec (warnings, needs_memory_bytes).
+    """
+
+    __tablename__ = "studies"
+    __table_args__ = (
+        UniqueConstraint("caller", "idempotency_key"),
+        Index(None, "created_at", "id"),
+        Index(None, "state"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    caller: Mapped[str] = mapped_column(String(32))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    max_queued_jobs: Mapped[int | None]
+    name: Mapped[str | None] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(String(63))
+    spec: Mapped[Any] = mapped_column(JSON)
+    arms_found: Mapped[Any] = mapped_column(JSON)
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class StudyRunRow(Table):
+    """One arm with one seed: submitted once, in the order of `position`.
+
+    job_id: null until then; the job may be deleted, so nothing refers to it. outcome: the state in which it ended,
+    null until the study has seen it. collapsed: null where that cannot be told.
+    """
+
+    __tablename__ = "study_runs"
+    __table_args__ = (Index(None, "study_id", "position"), Index(None, "job_id", unique=True))
+
+    study_id: Mapped[str] = mapped_column(String(32), ForeignKey("studies.id"), primary_key=True)
+    arm: Mapped[str] = mapped_column(String(63), primary_key=True)
+    seed: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int]
+    total_steps: Mapped[int]
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    failure_code: Mapped[str | None] = mapped_column(String(32))
+    collapsed: Mapped[bool | None]
+
+
+class StudyEventRow(Table):
+    """One entry of a study's history."""
+
+    __tablename__ = "study_events"
+
+    study_id: Mapped[str] = mapped_column(String(32), ForeignKey("studies.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    type: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(Text)

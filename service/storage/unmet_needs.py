@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Update, and_, exists, false, not_, or_, select, update
 from sqlalchemy.orm import Session
 
+from service.jobs.capabilities import described_need
 from service.jobs.state import JobState
 from service.storage.sessions import Database
 from service.storage.state_moves import tell_why_it_waits
@@ -61,8 +62,8 @@ class _Need:
 
     def described(self) -> str:
         memory = "" if self.memory_bytes is None else f" with {_gibibytes(self.memory_bytes)}"
-        device = "a worker" if self.device == "auto" else self.device
-        return f"needs {device}{memory} on queue {self.queue}"
+        each = " each" if memory and "x" in self.device else ""
+        return f"needs {described_need(self.device)}{memory}{each} on queue {self.queue}"
 
     def conditions(self) -> list[ColumnElement[bool]]:
         return [
@@ -123,9 +124,12 @@ def _offers(workers: Sequence[Worker], queue: str) -> str:
 
 def _offer(worker: Worker) -> str:
     capabilities = worker.profile.capabilities
+    count = capabilities.num_devices
+    offer = capabilities.device if count == 1 else f"{count} × {capabilities.device}"
     if capabilities.memory_bytes is None:
-        return capabilities.device
-    return f"{capabilities.device} with {_gibibytes(capabilities.memory_bytes)}"
+        return offer
+    memory = _gibibytes(capabilities.memory_bytes)
+    return f"{offer} with {memory}" if count == 1 else f"{offer} with {memory} each"
 
 
 def _gibibytes(num_bytes: int) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, or_
 
 from service.jobs.capabilities import Capabilities
+from service.jobs.resources_spec import MAX_GPUS
 from service.jobs.state import JobState
 from service.storage.tables import JobRow
 
-EVERY_NEED: dict[str, int | None] = {"auto": None, "cpu": None, "cuda": None}
+EVERY_NEED = Capabilities("cuda", num_devices=MAX_GPUS).memory_by_need()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from service.jobs.capabilities import Capabilities, Device
+from service.jobs.capabilities import Capabilities, Device, device_need
 from service.storage.sessions import Database
 from service.storage.tables import WorkerRow
 
@@ -91,7 +91,7 @@ def _new_row(profile: WorkerProfile, *, now: datetime) -> WorkerRow:
     return WorkerRow(
         owner=profile.owner,
         host=profile.host,
-        device=profile.capabilities.device,
+        device=device_need(profile.capabilities.device, profile.capabilities.num_devices),
         memory_bytes=profile.capabilities.memory_bytes,
         queues=list(profile.queues),
         version=profile.version,
@@ -104,12 +104,13 @@ def _new_row(profile: WorkerProfile, *, now: datetime) -> WorkerRow:
 
 def _view(row: WorkerRow, *, now: datetime, is_live: bool) -> Worker:
     aside_until = _if_future(row.aside_until, now=now)
-    device: Device = "cuda" if row.device == "cuda" else "cpu"
+    count, _, name = row.device.rpartition("x")
+    device: Device = "cuda" if name == "cuda" else "cpu"
     return Worker(
         profile=WorkerProfile(
             owner=row.owner,
             host=row.host,
-            capabilities=Capabilities(device, row.memory_bytes),
+            capabilities=Capabilities(device, row.memory_bytes, int(count or 1)),
             queues=tuple(row.queues),
             version=row.version,
             aside_s=row.aside_s,

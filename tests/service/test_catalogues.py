@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from service.catalogues import list_benchmarks, list_models
-from service.preflight.models import BUILTIN_FOLDER
+from service.preflight.folder_signature import BUILTIN_FOLDER
 
 
 @pytest.fixture

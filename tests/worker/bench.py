@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from service.jobs.catalog import Metric
 from service.jobs.results import Job
 from service.jobs.spec import AnyJobSpec
 from service.jobs.state import JobState
@@ -13,12 +12,10 @@ from service.settings import Settings
 from service.storage.job_store import JobStore, Lease
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
+from tests.worker.measured_metrics import MEASURED_ON_THE_MACHINE
 from worker.attempt import EngineFactory
 from worker.execute import run
 from worker.supervisor import Supervisor, execute_command
-
-SECONDS = (Metric.ROLLOUT_SECONDS, Metric.SCORE_SECONDS, Metric.UPDATE_SECONDS)
-MEASURED_ON_THE_MACHINE = {*SECONDS, Metric.PEAK_MEMORY_BYTES}
 
 
 class Bench:

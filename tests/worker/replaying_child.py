@@ -29,6 +29,15 @@ class ReplayingEngine:
     def generate(self, requests: list, *, sampling: object) -> list[list[Response]]:
         return [self._responses(request) for request in requests]
 
+    def weights_changed(self) -> None:
+        pass
+
+    def synchronize(self) -> dict:
+        return {}
+
+    def rest(self) -> None:
+        pass
+
     def _responses(self, request: object) -> list[Response]:
         prompt = self._tokenizer.decode(list(request.prompt_token_ids))
         (problem,) = [text for text in self._answers if prompt.startswith(text)]

@@ -15,7 +15,7 @@ from tests.processes import pids_of
 from tests.s3_server import Bucket
 from tests.worker.bench import Bench
 from tests.worker.small_jobs import small_job
-from worker.execute import transformers_engine
+from worker.attempt_engines import transformers_engine
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.worker.bench import Bench
 from tests.worker.exports.fake_s3 import FakeS3
 from tests.worker.exports.writable_hub import WritableHub
 from tests.worker.small_jobs import small_job
-from worker.execute import transformers_engine
+from worker.attempt_engines import transformers_engine
 from worker.training.step_batch import BATCH_FILE
 from worker.training.trainer import OPTIMIZER_FILE, STATE_FILE
 

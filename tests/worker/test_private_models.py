@@ -12,17 +12,17 @@ from service.jobs.arithmetic import arithmetic_problems
 from service.jobs.parsing import parse_spec
 from service.jobs.problem_sources import ArithmeticSource
 from service.jobs.state import JobState
-from service.preflight.models import BUILTIN_FOLDER
+from service.preflight.folder_signature import BUILTIN_FOLDER
 from service.settings import Settings
 from service.storage.dataset_store import DatasetStore
 from service.storage.sessions import Database
-from tests.service.preflight.fake_hub import FakeHub
+from tests.service.preflight.fake_hub import COMMIT, FakeHub
 from tests.worker.bench import Bench
 from tests.worker.small_jobs import small_job
-from worker.execute import transformers_engine
+from worker.attempt_engines import transformers_engine
 
 PRIVATE = {"model": "Tiny/model", "hub_token": {"secret": "HUB_TOKEN"}}
-WEIGHTS = "Tiny/model/resolve/main/model.safetensors"
+WEIGHTS = f"Tiny/model/resolve/{COMMIT}/model.safetensors"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.spec_fields import ModelSpec
 from service.jobs.state import JobState
+from service.jobs.teacher_spec import TeacherSpec
 from service.storage.job_store import Claim, JobStore, Lease
 from service.storage.sessions import Database
 from tests.postgres_outage import postgres_outage
@@ -34,7 +35,7 @@ from worker.supervisor import Supervisor
 
 SPEC = JobSpec(
     student=ModelSpec(model="student"),
-    teacher=ModelSpec(model="teacher"),
+    teacher=TeacherSpec(model="teacher"),
     prompts=PromptsSpec(problems=ArithmeticSource()),
 )
 OUT_OF_MEMORY = {"code": "OUT_OF_MEMORY", "message": "Too big.", "violations": []}

@@ -1,9 +1,11 @@
 """What a rollout engine promises, whatever generates the tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from service.jobs.catalog import Metric
 
 
 class FinishReason(StrEnum):
@@ -42,10 +44,29 @@ class Response:
 
 
 class RolloutEngine(Protocol):
-    """Samples responses of the model that it holds."""
+    """Samples responses of one model, whose weights may be changed between two calls."""
 
     def generate(
         self, requests: Sequence[RolloutRequest], *, sampling: SamplingParams
     ) -> list[list[Response]]:
-        """Responses [request][sample], in the order asked for; a sample depends on its seed."""
+        """Responses [request][sample], in the order asked for; a sample depends on its seed.
+
+        They are of the model's weights as they are now. Raises as `synchronize` does.
+        """
+        ...
+
+    def weights_changed(self) -> None:
+        """Told after every change of the model's weights."""
+        ...
+
+    def synchronize(self) -> Mapping[Metric, float]:
+        """Takes over the model's weights where they have changed; what that took since it was last asked.
+
+        Empty where the engine samples from the model itself. Raises ENGINE_OUT_OF_SYNC where it then
+        gives other log-probs than the model.
+        """
+        ...
+
+    def rest(self) -> None:
+        """Lends its memory on the device to the trainer, until it is next used."""
         ...

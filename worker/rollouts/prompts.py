@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.problem_sources import ArithmeticSource, Problem, ProblemSource, PromptFormat
+from worker.rollouts.chat_template import render_conversation
 
 
 class Tokenizer(Protocol):
@@ -13,7 +14,7 @@ class Tokenizer(Protocol):
 
     chat_template: Any
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]: ...
 
     def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any: ...
 
@@ -36,14 +37,20 @@ def encode_prompts(
     field: str,
     enable_thinking: bool | None = None,
 ) -> tuple[Prompt, ...]:
-    """Prompts in the order of the problems. Raises PROMPT_TOO_LONG naming `field` and the problem.
+    """Prompts in the order of the problems. Raises PROMPT_TOO_LONG naming `field` and the problem, and
+    MODEL_INVALID for a chat template that does not fit.
 
-    enable_thinking: for the chat templates that know it (Qwen3's); None leaves it to the template.
+    enable_thinking: for the chat templates that know it (Qwen3's), unless the format says; None leaves it to
+    the template.
     """
+    if prompt_format.enable_thinking is not None:
+        enable_thinking = prompt_format.enable_thinking
     template_settings = {} if enable_thinking is None else {"enable_thinking": enable_thinking}
     prompts = []
     for problem in problems:
-        token_ids = _encode(problem, source, prompt_format, tokenizer, template_settings)
+        token_ids = _encode(
+            problem, source, prompt_format, tokenizer, template_settings, field=field
+        )
         if len(token_ids) > max_prompt_tokens:
             raise DriftgateError(
                 ErrorCode.PROMPT_TOO_LONG,
@@ -61,6 +68,8 @@ def _encode(
     prompt_format: PromptFormat,
     tokenizer: Tokenizer,
     template_settings: Mapping[str, bool],
+    *,
+    field: str,
 ) -> tuple[int, ...]:
     if isinstance(source, ArithmeticSource):
         return tuple(tokenizer.encode(problem.problem))
@@ -68,12 +77,7 @@ def _encode(
     if prompt_format.instruction:
         text = f"{text}\n\n{prompt_format.instruction}"
     if prompt_format.chat_template == "auto" and tokenizer.chat_template:
-        rendered = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=False,
-            **template_settings,
+        return render_conversation(
+            text, tokenizer=tokenizer, settings=template_settings, field=field
         )
-        return tuple(rendered)
     return tuple(tokenizer.encode(text))

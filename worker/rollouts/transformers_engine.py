@@ -1,13 +1,14 @@
 """Batched generation with a transformers model: prompts prefilled once, finished rows leave the batch."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from service.jobs.catalog import Metric
 from worker.rollouts.engine import FinishReason, Response, RolloutRequest, SamplingParams
 from worker.rollouts.key_value_cache import RoomyCache, all_rows_repeated
 from worker.rollouts.lean_decoder import LeanDecoder
@@ -64,6 +65,15 @@ class TransformersEngine:
             ):
                 answers[slot.request][slot.sample] = response
         return [[by_sample[sample] for sample in sorted(by_sample)] for by_sample in answers]
+
+    def weights_changed(self) -> None:
+        """The model is the trainer's own."""
+
+    def synchronize(self) -> Mapping[Metric, float]:
+        return {}
+
+    def rest(self) -> None:
+        """Between two calls it holds nothing."""
 
     def _batches(self, requests: Sequence[RolloutRequest]) -> Iterator[list[Slot]]:
         """Longest prompts first; the samples of a prompt stay together as far as they fit."""

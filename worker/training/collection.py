@@ -29,6 +29,7 @@ def collect_rollouts(
     step: rollout batches finished before this one. Everything is a function of the spec and the step,
     so that a step that was cut off can be repeated.
     """
+    sync_metrics = engine.synchronize()
     started = time.perf_counter()
     requests = [
         RolloutRequest(prompt_token_ids=prompt.token_ids, seeds=_sample_seeds(spec, step, place))
@@ -46,7 +47,8 @@ def collect_rollouts(
         for response in samples
     ]
     seconds = time.perf_counter() - started
-    return rollouts, rollout_metrics([each.response for each in rollouts], seconds=seconds)
+    metrics = rollout_metrics([each.response for each in rollouts], seconds=seconds)
+    return rollouts, {**metrics, **sync_metrics}
 
 
 def prompts_of_step(prompts: Sequence[Prompt], *, spec: JobSpec, step: int) -> list[Prompt]:

@@ -24,19 +24,32 @@ from worker.training.logits import (
     log_sum_exp_spending,
     move_to_front,
 )
+from worker.training.packing import packed_arguments
+from worker.training.products import add_product_in_float32
 
-# Logits of a chunk: large enough to keep a matrix product busy, small enough to stay a few dozen MB.
-MAX_CHUNK_ELEMENTS = 2**24
+# Logits of a chunk: large enough to keep a matrix product busy, small enough to stay a few dozen MB. A GPU wants
+# more at once: a product has to outweigh the passes over the head's gradient that each chunk costs.
+MAX_CHUNK_ELEMENTS, MAX_CHUNK_ELEMENTS_ON_GPU = 2**24, 2**28
 MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS = 128, 4096
+
+# Of a model whose weights are sharded: its decoder, called in a way that puts them together first.
+SHARDED_DECODER = "sharded_decoder"
 
 # From a chunk's log-probs [C] or support logits [C, K], which carry a gradient, to its summed loss.
 ChunkLoss = Callable[[slice, Tensor], Tensor]
 
 
-def hidden_states(model: PreTrainedModel, input_ids_BS: Tensor, positions_N: Tensor) -> Tensor:
-    """Final hidden states [N, H] at flat positions of right-padded sequences."""
-    decoder = model.get_decoder()
-    hidden_BSH = decoder(input_ids=input_ids_BS, use_cache=False).last_hidden_state
+def hidden_states(
+    model: PreTrainedModel,
+    input_ids_BS: Tensor,
+    positions_N: Tensor,
+    *,
+    packed_lengths: Sequence[int] | None = None,
+) -> Tensor:
+    """Final hidden states [N, H] at flat positions of right-padded sequences, or of one row of packed ones."""
+    decoder = getattr(model, SHARDED_DECODER, None) or model.get_decoder()
+    packed = packed_arguments(packed_lengths, input_ids_BS.device) if packed_lengths else {}
+    hidden_BSH = decoder(input_ids=input_ids_BS, use_cache=False, **packed).last_hidden_state
     return hidden_BSH.flatten(0, 1)[positions_N]
 
 
@@ -45,9 +58,14 @@ def head_weight(model: PreTrainedModel) -> Tensor:
     return model.get_output_embeddings().weight
 
 
+def max_chunk_elements(device: torch.device) -> int:
+    """Of logits, or of gathered head rows."""
+    return MAX_CHUNK_ELEMENTS_ON_GPU if device.type == "cuda" else MAX_CHUNK_ELEMENTS
+
+
 def chunk_tokens(head_VH: Tensor) -> int:
     """Tokens of a chunk, at most."""
-    wanted = MAX_CHUNK_ELEMENTS // len(head_VH)
+    wanted = max_chunk_elements(head_VH.device) // len(head_VH)
     return min(max(wanted, MIN_CHUNK_TOKENS), MAX_CHUNK_TOKENS)
 
 
@@ -74,7 +92,7 @@ def whole_group_chunks(group_sizes: Sequence[int], *, max_tokens: int) -> list[s
 class HeadGradient:
     """Accumulates ∂L/∂head [V, H] where the parameter's own gradient is, in float32 or wider.
 
-    For a head in half precision a float32 buffer stands in until `fold`; a frozen head has none.
+    Where that gradient is in half precision a float32 buffer stands in until `fold`; a frozen head has none.
     """
 
     def __init__(self, parameter: Tensor) -> None:
@@ -83,9 +101,10 @@ class HeadGradient:
         self._sum_VH: Tensor | None = None
         if not parameter.requires_grad:
             return
-        if parameter.dtype in (torch.float32, torch.float64):
+        gradient_dtype = parameter.grad_dtype or parameter.dtype
+        if gradient_dtype in (torch.float32, torch.float64):
             if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+                parameter.grad = torch.zeros_like(parameter, dtype=gradient_dtype)
             self._sum_VH = parameter.grad
         else:
             self._sum_VH = torch.zeros_like(parameter, dtype=torch.float32)
@@ -97,7 +116,7 @@ class HeadGradient:
         if grad_CV.dtype == self._sum_VH.dtype:
             self._sum_VH.addmm_(grad_CV.T, hidden_CH)
         else:
-            self._sum_VH += grad_CV.T @ hidden_CH
+            add_product_in_float32(self._sum_VH, grad_CV.T, hidden_CH)
 
     def add_rows(self, rows_C: Tensor, grads_CH: Tensor) -> None:
         """Adds a gradient to each named row of the head; rows may repeat."""
@@ -193,7 +212,8 @@ def _slope(loss_of: ChunkLoss, chunk: slice, inputs: Tensor) -> Tensor:
 
 def _support_chunks(support_NK: Tensor, hidden_NH: Tensor) -> Iterator[slice]:
     """The gathered rows are K·H numbers a token, and are kept as small as a chunk of logits."""
-    size = max(1, MAX_CHUNK_ELEMENTS // (support_NK.shape[1] * hidden_NH.shape[1]))
+    max_elements = max_chunk_elements(hidden_NH.device)
+    size = max(1, max_elements // (support_NK.shape[1] * hidden_NH.shape[1]))
     for start in range(0, len(support_NK), size):
         yield slice(start, min(start + size, len(support_NK)))
 

@@ -6,12 +6,14 @@ Legend: C tokens of a chunk; R rows at a time; H hidden; V vocabulary.
 import torch
 from torch import Tensor
 
+from worker.training.products import HALVES, product_in_float32
+
 # Rows of logits that stay in a CPU core's cache from the first look at them to the last.
 MAX_CACHED_ELEMENTS = 2**18
 
 
 class LogitsOfChunks:
-    """Logits of one chunk after another, in the same memory where the dtype allows.
+    """Logits of one chunk after another, in the same memory where they are not widened.
 
     Fresh memory of this size is handed out page by page, which costs a third of the product itself.
     What `of` returned is overwritten by its next call.
@@ -23,11 +25,13 @@ class LogitsOfChunks:
 
     def of(self, hidden_CH: Tensor) -> Tensor:
         """Logits [C, V] in float32 or wider."""
+        if hidden_CH.dtype in HALVES:
+            return product_in_float32(hidden_CH, self._head_VH.T)
         num_tokens = len(hidden_CH)
         if len(self._buffer_CV) < num_tokens:
             self._buffer_CV = self._head_VH.new_empty(num_tokens, len(self._head_VH))
         logits_CV = self._buffer_CV[:num_tokens]
-        return at_least_float32(torch.mm(hidden_CH, self._head_VH.T, out=logits_CV))
+        return torch.mm(hidden_CH, self._head_VH.T, out=logits_CV)
 
 
 def log_sum_exp_spending(logits_CV: Tensor) -> Tensor:
@@ -67,4 +71,4 @@ def move_to_front(values_CV: Tensor, is_wanted_C: Tensor) -> Tensor:
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    return values.float() if values.dtype in HALVES else values

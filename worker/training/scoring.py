@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from service.jobs.loss_spec import TeacherTopKObjective
 from service.jobs.spec import JobSpec
 from worker.training.batching import MicroBatch, Rollout, TokenRules, cut_into_micro_batches
 from worker.training.collection import deal_into_minibatches
-from worker.training.head import TeacherScores, head_weight, hidden_states, teacher_scores
+from worker.training.distributed import ALONE, Ranks
+from worker.training.distributed_batches import IDLE, even_budget, num_idle
+from worker.training.distributed_sharding import whole_root
+from worker.training.teacher import Teacher
 from worker.training.update import ScoredMicroBatch, log_probs_of
 
 Minibatch = list[ScoredMicroBatch]
@@ -22,53 +24,49 @@ def arrange_micro_batches(
     step: int,
     rules: TokenRules,
     device: torch.device,
+    ranks: Ranks = ALONE,
+    is_packed: bool = False,
 ) -> list[list[MicroBatch]]:
-    """The micro-batches of each minibatch; a function of the spec, the step and the rollouts."""
-    return [
-        cut_into_micro_batches(
+    """The micro-batches of each minibatch, for all ranks; a function of the spec, the step and the rollouts."""
+
+    def cut(part: Sequence[Rollout]) -> list[MicroBatch]:
+        max_tokens = even_budget(
+            part,
+            max_tokens=spec.compute.max_tokens_per_microbatch,
+            is_packed=is_packed,
+            ranks=ranks,
+        )
+        return cut_into_micro_batches(
             part,
             gate=spec.gate,
             rules=rules,
             drift_map_block_size=spec.drift_map_block_size,
-            max_tokens=spec.compute.max_tokens_per_microbatch,
+            max_tokens=max_tokens,
             device=device,
+            is_packed=is_packed,
         )
-        for part in deal_into_minibatches(rollouts, spec=spec, step=step)
-    ]
+
+    parts = [cut(part) for part in deal_into_minibatches(rollouts, spec=spec, step=step)]
+    return [part + cut([IDLE]) * num_idle(len(part), ranks=ranks) for part in parts]
 
 
 def score_minibatches(
     parts: Sequence[Sequence[MicroBatch]],
     *,
-    spec: JobSpec,
     student: PreTrainedModel,
-    teacher: PreTrainedModel,
+    teacher: Teacher,
 ) -> list[Minibatch]:
     """Minibatches with teacher scores; all but the first also with log pi_old.
 
     The first one's log pi_old falls out of its own first update, at unchanged weights.
     """
+    # All at once: a server works on several batches at a time.
+    scores = iter(teacher.score([batch for part in parts for batch in part]))
     minibatches = [
-        [
-            ScoredMicroBatch(batch, score_by_teacher(teacher, batch, spec=spec), None)
-            for batch in part
-        ]
-        for part in parts
+        [ScoredMicroBatch(batch, next(scores), None) for batch in part] for part in parts
     ]
-    for minibatch in minibatches[1:]:
-        for scored in minibatch:
-            scored.old_log_probs_N = log_probs_of(student, scored.batch)
+    with whole_root(student):
+        for minibatch in minibatches[1:]:
+            for scored in minibatch:
+                scored.old_log_probs_N = log_probs_of(student, scored.batch)
     return minibatches
-
-
-@torch.no_grad()
-def score_by_teacher(
-    teacher: PreTrainedModel, batch: MicroBatch, *, spec: JobSpec
-) -> TeacherScores:
-    """The teacher's own forward pass over the student's tokens."""
-    return teacher_scores(
-        hidden_states(teacher, batch.input_ids_BS, batch.positions_N),
-        head_weight(teacher),
-        batch.tokens_N,
-        k=spec.objective.k if isinstance(spec.objective, TeacherTopKObjective) else None,
-    )

@@ -3,6 +3,8 @@
 Left out: random state. Every stream is derived from the job's seed and from what it is for, so weights,
 optimiser and three counters are all there is to save, with the rollouts and scores of a step that is cut in
 the middle, and a resumed run repeats an unbroken one bit for bit on a CPU.
+
+Several ranks each hold a trainer: rank 0's trains, and the others follow it.
 """
 
 import json
@@ -15,24 +17,31 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.catalog import Metric
-from service.jobs.records import BlockDrift, UpdateRecord
+from service.jobs.records import BlockDrift, SampleRecord, UpdateRecord
 from service.jobs.seeds import derive_seed
 from service.jobs.spec import JobSpec
 from worker.rollouts.engine import RolloutEngine
 from worker.rollouts.prompts import Prompt
 from worker.training.batching import MicroBatch, Rollout, TokenRules, newline_token_ids
-from worker.training.collection import collect_rollouts
+from worker.training.collection import StepMetrics, collect_rollouts
 from worker.training.diagnostics import drift_by_block, peak_memory_bytes, update_metrics
+from worker.training.distributed import ALONE, Ranks, Task, dealt
+from worker.training.distributed_sharding import collected, is_sharded, named_tensors, plain
 from worker.training.models import pad_token_id
 from worker.training.optimizer import StudentOptimizer, learning_rate_at
+from worker.training.packing import choose_packing
+from worker.training.peak_rate import seconds_since
+from worker.training.phase_speed import PhaseSpeed
 from worker.training.scoring import arrange_micro_batches, score_minibatches
-from worker.training.step_batch import StepBatch, load_step_batch, save_step_batch
+from worker.training.step_batch import StepBatch, load_step_batch, save_step_batch, scores_of
 from worker.training.student_files import restore_student, save_student
-from worker.training.update import accumulate_gradient
+from worker.training.teacher import LocalTeacher, Teacher
+from worker.training.update import accumulate_gradient, num_tokens_of
 
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "trainer_state.json"
@@ -48,29 +57,46 @@ class Counters:
 
 
 class Trainer:
-    """Trains `student` in place against `teacher`; `engine` samples from that same student."""
+    """Trains `student` in place against `teacher`; `engine` samples from it, and is told what changes.
+
+    With several ranks the student is sharded, and engine and teacher are such that all ranks call at once.
+    """
 
     def __init__(
         self,
         spec: JobSpec,
         *,
         student: PreTrainedModel,
-        teacher: PreTrainedModel,
+        teacher: Teacher,
         tokenizer: Any,
         prompts: Sequence[Prompt],
         engine: RolloutEngine,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._spec = spec
+        self._ranks = ranks
         self._student = student
         self._teacher = teacher
         self._tokenizer = tokenizer
         self._prompts = prompts
         self._engine = engine
         self._device = device
-        self._optimizer = StudentOptimizer(student, spec=spec.optimizer)
+        self._optimizer = StudentOptimizer(
+            student,
+            spec=spec.optimizer,
+            is_offloaded=spec.compute.offload in {"optimizer", "both"},
+        )
         self._counters = Counters()
         self._batch: StepBatch | None = None  # of the step under way
+        local_teacher = teacher.model if isinstance(teacher, LocalTeacher) else None
+        self._speed = PhaseSpeed(student, local_teacher, device=device, ranks=ranks)
+        self._evaluation_speed: StepMetrics = {}  # to be recorded with the next update
+        self._is_packed = choose_packing(
+            spec.compute,
+            [student] if local_teacher is None else [student, local_teacher],
+            device=device,
+        )
         self._rules = TokenRules(
             pad_token_id=pad_token_id(tokenizer),
             masked_token_ids=frozenset(spec.masked_token_ids),
@@ -107,11 +133,12 @@ class Trainer:
         Raises NON_FINITE_LOSS before the weights are touched.
         """
         while self.step < self._spec.steps:
-            self._batch = batch = self._batch or self._collect()
-            on_update(self._update(batch))
-            if batch.is_used_up:
-                self._counters.step += 1
-                self._batch = None
+            if self._batch is None:
+                self._ranks.order(Task.COLLECT)
+                self._batch = self._collect()
+            self._ranks.order(Task.UPDATE)
+            on_update(self._update(self._batch))
+            if self._ends_step():
                 on_step(self.step)
             is_last = self.step == self._spec.steps
             is_due = self._batch is None and self.step % self._spec.checkpoint.every_steps == 0
@@ -122,22 +149,65 @@ class Trainer:
                 return False
         return True
 
+    def note_evaluation(self, samples: Sequence[SampleRecord]) -> None:
+        """How fast an evaluation of the student was goes with the next update."""
+        self._evaluation_speed = self._speed.evaluation(samples)
+
+    def follow(self, task: Task, argument: Any) -> None:
+        """Does this rank's part of what rank 0's trainer does."""
+        match task:
+            case Task.COLLECT:
+                self._batch = self._collect()
+            case Task.UPDATE:
+                assert self._batch is not None
+                self._update(self._batch)
+                self._ends_step()
+            case Task.SAVE:
+                self._collected_state()
+            case Task.RESTORE:
+                self._restore(argument)
+            case _:
+                raise ValueError(f"{task} is no task of a trainer")
+
+    def _ends_step(self) -> bool:
+        """Whether the step under way has had all of its updates; then it is over."""
+        if self._batch is None or not self._batch.is_used_up:
+            return False
+        self._counters.step += 1
+        self._batch = None
+        return True
+
     def _collect(self) -> StepBatch:
         """The step's rollouts, dealt and scored."""
         rollouts, metrics = collect_rollouts(
             self._prompts, spec=self._spec, step=self.step, engine=self._engine
         )
-        self._counters.total_tokens += sum(len(each.response.token_ids) for each in rollouts)
+        metrics |= self._speed.rollouts(rollouts, seconds=metrics[Metric.ROLLOUT_SECONDS])
+        self._engine.rest()
         started = time.perf_counter()
         minibatches = score_minibatches(
-            self._arranged(rollouts), spec=self._spec, student=self._student, teacher=self._teacher
+            [dealt(part, self._ranks) for part in self._arranged(rollouts)],
+            student=self._student,
+            teacher=self._teacher,
         )
-        metrics[Metric.SCORE_SECONDS] = time.perf_counter() - started
+        metrics[Metric.SCORE_SECONDS] = seconds_since(started, device=self._device)
+        metrics |= self._speed.scoring(
+            [[scored.batch for scored in part] for part in minibatches],
+            seconds=metrics[Metric.SCORE_SECONDS],
+        )
+        # After the teacher, which may give up: then the step has not begun.
+        self._counters.total_tokens += sum(len(each.response.token_ids) for each in rollouts)
         return StepBatch(rollouts, minibatches, self._spec.reuse.epochs, metrics)
 
     def _arranged(self, rollouts: Sequence[Rollout]) -> list[list[MicroBatch]]:
         return arrange_micro_batches(
-            rollouts, spec=self._spec, step=self.step, rules=self._rules, device=self._device
+            rollouts,
+            spec=self._spec,
+            step=self.step,
+            rules=self._rules,
+            device=self._device,
+            ranks=self._ranks,
+            is_packed=self._is_packed,
         )
 
     def _update(self, batch: StepBatch) -> UpdateRecord:
@@ -148,30 +218,42 @@ class Trainer:
         learning_rate = learning_rate_at(self.update, self._spec.num_updates, self._spec.optimizer)
         metrics = {Metric.NUM_TOKENS: 0.0, Metric.SKIPPED: 1.0}
         blocks: tuple[BlockDrift, ...] = ()
-        if any(scored.batch.num_tokens for scored in minibatch):
+        if num_tokens_of(minibatch, ranks=self._ranks):
             outcome = accumulate_gradient(
                 self._student,
                 minibatch,
                 spec=self._spec,
                 shuffle_seed=derive_seed("gate-shuffle", self._spec.seed, self.update),
+                ranks=self._ranks,
             )
             gradient_norm = self._optimizer_step(outcome.loss, learning_rate=learning_rate)
             metrics = update_metrics(outcome)
             metrics[Metric.GRADIENT_NORM] = gradient_norm
             blocks = drift_by_block(outcome.drift_N, outcome.block_ids_N)
-        metrics |= step_metrics
+            metrics |= self._speed.update(
+                [scored.batch for scored in minibatch],
+                objective=self._spec.objective,
+                share_observed=len(outcome.drift_N) / outcome.num_tokens,
+                seconds=seconds_since(started, device=self._device),
+            )
+        metrics |= step_metrics | self._evaluation_speed
+        self._evaluation_speed = {}
         metrics[Metric.LEARNING_RATE] = learning_rate
         metrics[Metric.TOTAL_TOKENS] = float(self._counters.total_tokens)
-        metrics[Metric.PEAK_MEMORY_BYTES] = peak_memory_bytes(self._device)
-        metrics[Metric.UPDATE_SECONDS] = time.perf_counter() - started
+        metrics[Metric.PEAK_MEMORY_BYTES] = max(
+            self._ranks.gathered(peak_memory_bytes(self._device))
+        )
+        metrics[Metric.UPDATE_SECONDS] = seconds_since(started, device=self._device)
         return UpdateRecord(
             step=self.step + 1, update=self.update, metrics=metrics, drift_by_block=blocks
         )
 
     def _optimizer_step(self, loss: float, *, learning_rate: float) -> float:
         """Clips, checks and applies the accumulated gradient; returns its norm before clipping."""
-        norm = torch.nn.utils.clip_grad_norm_(
-            self._student.parameters(), self._spec.optimizer.gradient_clip_norm
+        norm = plain(
+            torch.nn.utils.clip_grad_norm_(
+                self._student.parameters(), self._spec.optimizer.gradient_clip_norm
+            )
         ).item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DriftgateError(
@@ -182,20 +264,42 @@ class Trainer:
                 f"now), a PPO clip, or compute.dtype float32 usually helps.",
             )
         self._optimizer.step(learning_rate)
+        self._engine.weights_changed()
         return norm
 
     def save(self, folder: Path) -> None:
-        """A loadable model folder with its tokenizer, and what a resume needs beside it."""
-        save_student(self._student, folder)
+        """A loadable model folder with its tokenizer, and what a resume needs beside it.
+
+        The same whatever the number of ranks, any other number of which can go on from it.
+        """
+        self._ranks.order(Task.SAVE)
+        # Before anything is written: where the disk is full, the other ranks have done their part.
+        state = self._collected_state()
+        save_student(self._student, folder, whole=state.student)
         self._tokenizer.save_pretrained(folder)
-        save_file(self._optimizer.tensors(), folder / OPTIMIZER_FILE)
+        save_file(state.optimizer, folder / OPTIMIZER_FILE)
         (folder / STATE_FILE).write_text(json.dumps(asdict(self._counters)))
         if self._batch is not None:
-            save_step_batch(self._batch, folder)
+            save_step_batch(self._batch, state.scores, folder)
+
+    def _collected_state(self) -> "_State":
+        student = None
+        if is_sharded(self._student):
+            student = collected(named_tensors(self._student), ranks=self._ranks)
+        return _State(
+            student=student,
+            optimizer=collected(self._optimizer.tensors(), ranks=self._ranks),
+            scores={} if self._batch is None else scores_of(self._batch, ranks=self._ranks),
+        )
 
     def restore(self, folder: Path) -> None:
-        """Weights, optimiser and counters of a folder that `save` wrote."""
+        """Weights, optimiser and counters of a folder that `save` wrote and that all ranks see."""
+        self._ranks.order(Task.RESTORE, folder)
+        self._restore(folder)
+
+    def _restore(self, folder: Path) -> None:
         restore_student(self._student, folder)
+        self._engine.weights_changed()
         self._optimizer.load(load_file(folder / OPTIMIZER_FILE))
         self._counters = Counters(**json.loads((folder / STATE_FILE).read_text()))
         num_updates = self.update % (self._spec.reuse.epochs * self._spec.reuse.minibatches)
@@ -206,4 +310,17 @@ class Trainer:
                 num_epochs=self._spec.reuse.epochs,
                 num_updates=num_updates,
                 device=self._device,
+                ranks=self._ranks,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a checkpoint holds beside counters and tokenizer; of several ranks, on rank 0.
+
+    student: None where it is not sharded.
+    """
+
+    student: dict[str, Tensor] | None
+    optimizer: dict[str, Tensor]
+    scores: dict[str, Tensor]

@@ -4,11 +4,14 @@ L = Σ w l / Σ m. The gate's normaliser over the minibatch is one number, and g
 micro-batch is differentiated with unnormalised gates, and the accumulated gradients are scaled at the
 end. Where a gate cannot be known inside a chunk, a forward-only pass comes first.
 
+Several ranks each differentiate their share of the micro-batches in as many rounds, because each pass of a
+sharded model needs all of them: what a gate or a reader needs of the whole minibatch is gathered.
+
 Legend: N valid response tokens (of a micro-batch, or of the minibatch when concatenated).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
@@ -23,8 +26,11 @@ from service.jobs.loss_spec import (
 )
 from service.jobs.spec import JobSpec
 from worker.training.batching import MicroBatch, concatenated
+from worker.training.distributed import ALONE, Ranks, dealt, in_rounds
+from worker.training.distributed_sharding import whole_root
 from worker.training.gate import (
     Gate,
+    Units,
     drift_nats,
     gate_weights,
     needs_whole_minibatch,
@@ -91,6 +97,11 @@ class Sums:
     clipped: float = 0.0
     teacher_log_ratio: float = 0.0
     support_mass: float = 0.0
+    num_scopes_closed: int = 0
+
+    def over(self, ranks: Ranks) -> "Sums":
+        """Those of all ranks together."""
+        return Sums(*map(sum, zip(*ranks.gathered(astuple(self)), strict=True)))
 
 
 def accumulate_gradient(
@@ -99,48 +110,74 @@ def accumulate_gradient(
     *,
     spec: JobSpec,
     shuffle_seed: int,
+    ranks: Ranks = ALONE,
 ) -> UpdateOutcome:
-    """Puts ∂L into the student's gradients, which must be empty; some token must be valid."""
-    minibatch = [scored for scored in minibatch if scored.batch.num_tokens]
-    sizes = [scored.batch.num_tokens for scored in minibatch]
-    known = _gate_beforehand(student, minibatch, spec=spec, shuffle_seed=shuffle_seed)
-    known_weights = known.weights_N.split(sizes) if known else [None] * len(minibatch)
-    head = HeadGradient(head_weight(student))
-    sums, weighings = Sums(), []
-    for scored, known_weights_N in zip(minibatch, known_weights, strict=True):
-        weighing = Weighing(
-            scored.batch.units,
-            scored.old_log_probs_N,
-            spec=spec.gate,
-            known_weights_N=known_weights_N,
+    """Puts ∂L into the student's gradients, which must be empty; some token must be valid.
+
+    minibatch: this rank's share, as many micro-batches on every rank; the outcome is of all shares.
+    """
+    num_tokens = num_tokens_of(minibatch, ranks=ranks)
+    device = student.device
+    with whole_root(student):
+        known = _gate_beforehand(
+            student, minibatch, spec=spec, shuffle_seed=shuffle_seed, ranks=ranks
         )
-        _differentiate(student, head, scored, weighing, sums, spec=spec, num_tokens=sum(sizes))
-        weighings.append(weighing)
-        if scored.old_log_probs_N is None:
-            scored.old_log_probs_N = weighing.log_probs_N
-        log_ratio_N = scored.old_log_probs_N - scored.teacher.log_probs_N
-        sums.teacher_log_ratio += log_ratio_N[weighing.is_observed_N].sum().item()
-    head.fold()
-    gate = known or _normalise(student, sums, weighings, spec=spec.gate)
+        head = HeadGradient(head_weight(student))
+        sums, weighings = Sums(), []
+        for place, scored in enumerate(minibatch):
+            weighing = Weighing(
+                scored.batch.units,
+                scored.old_log_probs_N,
+                spec=spec.gate,
+                known_weights_N=known.of_share[place] if known else None,
+            )
+            weighings.append(weighing)
+            if not scored.batch.num_tokens:
+                _keep_in_step(student, scored.batch, ranks=ranks)
+                continue
+            _differentiate(student, head, scored, weighing, sums, spec=spec, num_tokens=num_tokens)
+            if scored.old_log_probs_N is None:
+                scored.old_log_probs_N = weighing.log_probs_N
+            log_ratio_N = scored.old_log_probs_N - scored.teacher.log_probs_N
+            sums.teacher_log_ratio += log_ratio_N[weighing.is_observed_N].sum().item()
+            sums.num_scopes_closed += weighing.num_scopes_closed
+        head.fold()
+        seen = [
+            (each.weights_N, each.drift_N, scored.batch.block_ids_N)
+            for each, scored in zip(weighings, minibatch, strict=True)
+        ]
+        weights_N, drift_N, block_ids_N = (
+            torch.cat(parts)
+            for parts in zip(*in_rounds(seen, ranks=ranks, device=device), strict=True)
+        )
+        sums = sums.over(ranks)
+        gate = known.gate if known else _normalise(student, sums, weights_N, spec=spec.gate)
     is_top_k = isinstance(spec.objective, TeacherTopKObjective)
-    is_observed_N = torch.cat([weighing.is_observed_N for weighing in weighings])
+    is_observed_N = ~drift_N.isnan()
     num_observed = int(is_observed_N.sum())
     return UpdateOutcome(
         loss=sums.loss,
-        num_tokens=sum(sizes),
-        drift_N=torch.cat([weighing.drift_N for weighing in weighings])[is_observed_N],
+        num_tokens=num_tokens,
+        drift_N=drift_N[is_observed_N],
         gate=gate,
-        block_ids_N=torch.cat([each.batch.block_ids_N for each in minibatch])[is_observed_N],
-        clip_fraction=sums.clipped / sum(sizes),
+        block_ids_N=block_ids_N[is_observed_N],
+        clip_fraction=sums.clipped / num_tokens,
         teacher_log_ratio=sums.teacher_log_ratio / num_observed,
         support_mass=sums.support_mass / num_observed if is_top_k else None,
     )
 
 
+def num_tokens_of(minibatch: Sequence[ScoredMicroBatch], *, ranks: Ranks) -> int:
+    """Valid tokens of the shares of all ranks."""
+    return sum(ranks.gathered(sum(scored.batch.num_tokens for scored in minibatch)))
+
+
 def log_probs_of(student: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """Log pi [N] of the sampled tokens under the student as it is; forward only."""
     with torch.no_grad():
-        hidden_NH = hidden_states(student, batch.input_ids_BS, batch.positions_N)
+        hidden_NH = hidden_states(
+            student, batch.input_ids_BS, batch.positions_N, packed_lengths=batch.packed_lengths
+        )
     return sampled_log_probs(hidden_NH, head_weight(student), batch.tokens_N)
 
 
@@ -156,7 +193,9 @@ def _differentiate(
 ) -> None:
     """Adds a micro-batch's ∂(Σ w l / num_tokens) to the student's gradients."""
     batch = scored.batch
-    hidden_NH = hidden_states(student, batch.input_ids_BS, batch.positions_N)
+    hidden_NH = hidden_states(
+        student, batch.input_ids_BS, batch.positions_N, packed_lengths=batch.packed_lengths
+    )
     if isinstance(spec.objective, SampledTokenObjective):
         grad_hidden_NH = _sampled_token_gradient(
             hidden_NH.detach(), head, scored, weighing, sums, spec=spec, num_tokens=num_tokens
@@ -255,26 +294,45 @@ def _observed_log_probs(
     return log_probs_N
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownGate:
+    """A gate found beforehand, and its weights by micro-batch of this rank's share."""
+
+    gate: Gate
+    of_share: Sequence[Tensor]
+
+
 def _gate_beforehand(
     student: PreTrainedModel,
     minibatch: Sequence[ScoredMicroBatch],
     *,
     spec: JobSpec,
     shuffle_seed: int,
-) -> Gate | None:
+    ranks: Ranks,
+) -> _KnownGate | None:
     """The whole gate by a forward-only pass, where it cannot be known chunk by chunk.
 
     At unchanged weights nothing has drifted and every gate is 1, so nothing needs to be known.
     """
-    is_first = minibatch[0].old_log_probs_N is None
-    if is_first or not _needs_forward_pass(student, minibatch, spec=spec):
+    is_wanted = any(scored.old_log_probs_N is not None for scored in minibatch)
+    is_wanted = is_wanted and _needs_forward_pass(student, minibatch, spec=spec)
+    if not any(ranks.gathered(is_wanted)):
         return None
     drifts = []
     for scored in minibatch:
-        assert scored.old_log_probs_N is not None
-        drifts.append(drift_nats(log_probs_of(student, scored.batch), scored.old_log_probs_N))
-    units = concatenated([scored.batch.units for scored in minibatch])
-    return gate_weights(torch.cat(drifts), units, spec=spec.gate, shuffle_seed=shuffle_seed)
+        units, log_probs_N = scored.batch.units, log_probs_of(student, scored.batch)
+        old_N = log_probs_N if scored.old_log_probs_N is None else scored.old_log_probs_N
+        drift_N = drift_nats(log_probs_N, old_N)
+        drifts.append((drift_N, units.unit_ids_N, units.sequence_of_unit_U))
+    everyones = in_rounds(drifts, ranks=ranks, device=student.device)
+    gate = gate_weights(
+        torch.cat([drift_N for drift_N, _, _ in everyones]),
+        concatenated([Units(ids_N, sequences_U) for _, ids_N, sequences_U in everyones]),
+        spec=spec.gate,
+        shuffle_seed=shuffle_seed,
+    )
+    by_micro_batch = gate.weights_N.split([len(drift_N) for drift_N, _, _ in everyones])
+    return _KnownGate(gate, dealt(by_micro_batch, ranks))
 
 
 def _needs_forward_pass(
@@ -291,18 +349,24 @@ def _needs_forward_pass(
     )
 
 
-def _normalise(
-    student: PreTrainedModel, sums: Sums, weighings: Sequence[Weighing], *, spec: GateSpec
-) -> Gate:
-    """Applies the minibatch's normaliser to gradients, loss and weights alike."""
-    weights_N = torch.cat([weighing.weights_N for weighing in weighings])
-    num_closed = sum(weighing.num_scopes_closed for weighing in weighings)
+def _keep_in_step(student: PreTrainedModel, batch: MicroBatch, *, ranks: Ranks) -> None:
+    """Without a token to train on: the passes that the other ranks' sharded layers need of this one."""
+    if ranks.num_ranks > 1:
+        hidden_NH = hidden_states(
+            student, batch.input_ids_BS, batch.positions_N, packed_lengths=batch.packed_lengths
+        )
+        hidden_NH.backward(torch.zeros_like(hidden_NH))
+
+
+def _normalise(student: PreTrainedModel, sums: Sums, weights_N: Tensor, *, spec: GateSpec) -> Gate:
+    """Applies the minibatch's normaliser to this rank's gradients, and to loss and weights of all."""
+    num_closed = sums.num_scopes_closed
     if spec.normalization is Normalization.MINIBATCH:
-        factor = scope_factors(weights_N.mean())
+        factor = float(scope_factors(weights_N.mean()))
         for parameter in student.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
-        sums.loss *= factor.item()
+        sums.loss *= factor
         weights_N = weights_N * factor
         num_closed += int(factor == 0)
     return Gate(weights_N, strength_in_force(weights_N.new_zeros(0), spec=spec), num_closed)

@@ -68,11 +68,11 @@ class Weighing:
 
     @property
     def log_probs_N(self) -> Tensor:
-        return torch.cat(self._log_probs)
+        return self._joined(self._log_probs)
 
     @property
     def drift_N(self) -> Tensor:
-        return torch.cat(self._drifts)
+        return self._joined(self._drifts)
 
     @property
     def is_observed_N(self) -> Tensor:
@@ -81,7 +81,11 @@ class Weighing:
 
     @property
     def weights_N(self) -> Tensor:
-        return torch.cat(self._weights)
+        return self._joined(self._weights)
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        """Empty where there was no token to weigh."""
+        return torch.cat(parts) if parts else torch.empty(0, device=self._units.unit_ids_N.device)
 
 
 def chunks_of_whole_units(units: Units, *, spec: GateSpec, max_tokens: int) -> list[slice] | None:

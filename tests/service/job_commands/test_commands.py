@@ -21,7 +21,9 @@ from service.errors import ErrorCode
 from service.job_commands import watching
 from service.jobs.catalog import Metric
 from service.jobs.plans import Plan
+from service.jobs.presets import published_presets
 from service.jobs.results import Failure, FieldViolation, Job, JobEvent
+from service.jobs.spec import JobSpec
 from service.jobs.state import JobPhase, JobState
 from service.settings import load_settings
 from tests.saved_checkpoints import FILES, LOADABLE, saved_job
@@ -297,6 +299,34 @@ def test_jobs_are_compared_with_intervals_and_wins(run, service, file):
     assert row.split()[-4:-1] == ["1", "1", "1"]
     compared = json.loads(run("compare", *ids, "--k", "1", "--json").stdout)
     assert compared["pairs"][0]["benchmarks"]["arithmetic"]["ties"] == 1
+
+
+def test_presets_are_listed_and_printed_as_specs_that_can_be_submitted(run):
+    names = [line[0] for line in lines_of(run("presets"))[1:]]
+    assert names == [preset.name for preset in published_presets()]
+    spec = json.loads(run("presets", "teacher-topk-block-64").stdout)
+    assert JobSpec.model_validate(spec).objective.type == "teacher_topk"
+    refused = run("presets", "teacher-top", status=1).stderr
+    assert refused.startswith("driftgate: INVALID_SPEC: No preset is called 'teacher-top'.")
+
+
+def test_the_table_has_a_line_a_job_and_every_figure_its_interval(run, service, file):
+    ids = []
+    for name, right in (("ungated", (2, 4, 4)), ("gated", (4, 4, 2))):
+        run("submit", file, "--set", f"name={name}", "--json")
+        lease = service.claim()
+        evaluate(service, lease, "baseline", 0, 0, 8)
+        evaluate(service, lease, "final", *right)
+        service.finish(lease)
+        ids.append(lease.job_id)
+    header, before, ungated, gated, note = run("table", *ids, "--k", "1").stdout.splitlines()
+    assert header.split() == ["pass@1", "arithmetic", "mean"]
+    # 8 of 24 samples before; 10 of 24 after in both.
+    assert before.split()[:3] == ["student", "before", "0.333"]
+    assert ungated.split()[:2] == ["ungated", "0.417"]
+    assert gated.split()[:2] == ["gated", "0.417"]
+    assert gated.count("[") == gated.count("0.417") > 0
+    assert note.startswith("Intervals are 95 %")
 
 
 def test_jobs_that_cannot_be_compared_say_why(run, service, file, submitted):

@@ -35,6 +35,8 @@ def test_presets_carry_the_published_numbers():
         assert (spec.gate.block_size, spec.gate.strength) == (64, 1.0)
         assert spec.evaluation.samples_per_problem == 8
         assert len(spec.evaluation.benchmarks) == 4
+        assert (spec.evaluation.temperature, spec.evaluation.top_p) == (1.0, 0.9)
+        assert (spec.evaluation.max_response_tokens, spec.evaluation.k[-1]) == (16_384, 8)
         assert spec.objective in (
             SampledTokenObjective(advantage="frozen", clip_range=0.2, dual_clip=3.0),
             TeacherTopKObjective(k=32),

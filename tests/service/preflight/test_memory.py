@@ -12,6 +12,7 @@ from transformers import (
 )
 
 from service.jobs.spec import JobSpec, LoraSpec
+from service.preflight import tensor_sizes
 from service.preflight.adapter import adapter_parameters
 from service.preflight.architecture import Architecture, read_architecture
 from service.preflight.memory import memory_plans
@@ -85,6 +86,7 @@ def plan_of(spec: JobSpec, *, problems: tuple[int, ...] = (), config: PreTrained
 def test_chunks_of_the_head_are_the_workers(vocab_size):
     head_VH = torch.empty(vocab_size, 1, device="meta")
     assert chunk_tokens(vocab_size) == head.chunk_tokens(head_VH)
+    assert head.max_chunk_elements(torch.device("cuda")) == tensor_sizes.MAX_CHUNK_ELEMENTS_ON_GPU
 
 
 class LargestTensor(TorchDispatchMode):
@@ -256,18 +258,18 @@ def test_checkpointed_layers_keep_their_inputs_and_one_layer_is_whole():
 def test_weights_gradients_and_states_are_those_of_the_optimiser(dtype):
     model = model_of(QWEN3, dtype)
     optimizer = StudentOptimizer(model, spec=spec_of().optimizer)
-    head_gradient = head.HeadGradient(model.get_output_embeddings().weight)
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+    # The head's own is summed where the parameter's gradient is.
+    head.HeadGradient(model.get_output_embeddings().weight)
+    hidden_NH = head.hidden_states(model, torch.tensor([[1, 2]]), torch.tensor([0, 1]))
+    hidden_NH.sum().backward()
     gradients = [parameter.grad for parameter in model.parameters()]
     optimizer.step(1e-3)
     plan = plan_of(spec_of(compute={"dtype": str(dtype).removeprefix("torch.")}))
 
-    stand_in = [] if dtype is torch.float32 else [head_gradient._sum_VH]
     states = [tensor for name, tensor in optimizer.tensors().items() if not name.endswith("/step")]
     assert plan.student_weights_bytes == num_bytes(model.parameters())
     assert plan.teacher_weights_bytes == plan.student_weights_bytes
-    assert plan.gradients_bytes == num_bytes([*gradients, *stand_in])
+    assert plan.gradients_bytes == num_bytes(gradients)
     assert plan.optimizer_states_bytes == num_bytes(states)
 
 
@@ -301,8 +303,49 @@ def test_the_peak_is_weights_optimiser_and_the_largest_phase():
     )
 
 
-def test_the_step_of_a_bfloat16_student_takes_its_gradients_in_float32():
-    # Two short sequences, so that neither activations nor logits weigh as much as the gradients.
+@pytest.mark.parametrize(
+    ("offload", "by_phase"),
+    [
+        # Bytes a parameter in float32: teacher 4, moments 8, gradients 4; scoring has the teacher, the step both of the
+        # others, and the update the gradients.
+        ("teacher", {"always": 8, "scoring": 4, "update": 4, "step": 4}),
+        ("optimizer", {"always": 4, "scoring": 0, "update": 4, "step": 4 + 8}),
+        ("both", {"always": 0, "scoring": 4, "update": 4, "step": 4 + 8}),
+    ],
+)
+def test_what_is_offloaded_counts_only_in_the_phases_that_use_it(offload, by_phase):
+    rollout = {"max_prompt_tokens": 1, "max_response_tokens": 1}
+    rollout |= {"prompts_per_step": 1, "samples_per_prompt": 2}
+    compute = {"dtype": "float32", "offload": offload}
+    config = Qwen3Config(**SIZES | {"intermediate_size": 4096}, head_dim=16)
+    plan = plan_of(spec_of(compute=compute, rollout=rollout), config=config)
+    num_parameters = architecture_of(config).parameter_counts().total
+
+    of_update = plan.activations_bytes + plan.head_chunk_bytes
+    largest = max(
+        by_phase["scoring"] * num_parameters + plan.head_chunk_bytes,
+        by_phase["update"] * num_parameters + of_update,
+        by_phase["step"] * num_parameters,
+    )
+    always = (4 + by_phase["always"]) * num_parameters
+    assert plan.peak_bytes == always + largest + plan.targets_bytes
+
+
+def test_vllms_copy_of_the_student_is_there_always_on_a_cpu_and_for_sampling_on_a_gpu():
+    def peak_of(**compute):
+        return plan_of(spec_of(compute={"dtype": "float32", **compute}))
+
+    plain = peak_of()
+    on_cpu, on_gpu = peak_of(engine="vllm"), peak_of(engine="vllm", device="cuda")
+
+    assert plain.engine_weights_bytes == 0
+    assert on_cpu.engine_weights_bytes == on_gpu.engine_weights_bytes == plain.student_weights_bytes
+    assert on_cpu.peak_bytes == plain.peak_bytes + plain.student_weights_bytes
+    # There the largest phase is the update's, when the copy is gone.
+    assert on_gpu.peak_bytes == peak_of(device="cuda").peak_bytes
+
+
+def test_the_gradients_of_a_bfloat16_student_are_float32():
     config = Qwen3Config(**SIZES | {"intermediate_size": 4096}, head_dim=16)
     rollout = {"max_prompt_tokens": 1, "max_response_tokens": 1}
     rollout |= {"prompts_per_step": 1, "samples_per_prompt": 2}
@@ -310,7 +353,10 @@ def test_the_step_of_a_bfloat16_student_takes_its_gradients_in_float32():
     num_parameters = architecture_of(config).parameter_counts().total
 
     # Student and teacher 2 bytes each, moments and masters 12, gradients 4; two targets of two tokens.
-    assert plan.peak_bytes == num_parameters * (2 + 2 + 12 + 4) + 2 * 2 * 4
+    # The update has besides the logits of its four tokens at most (float32, and their gradient and product in
+    # bfloat16) and what two sequences of two tokens keep.
+    chunk, kept = 4 * 97 * 8, plan.activations_bytes
+    assert plan.peak_bytes == num_parameters * (2 + 2 + 12 + 4) + chunk + kept + 2 * 2 * 4
 
 
 @pytest.mark.parametrize(

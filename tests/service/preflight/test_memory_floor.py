@@ -35,18 +35,10 @@ def without_lengths(plan: MemoryPlan) -> int:
 
 
 @pytest.mark.parametrize(
-    ("changes", "rest_bytes"),
-    [
-        ({"compute": {"device": "cpu"}}, 0),
-        ({"compute": {"dtype": "float32"}}, 0),
-        # The plan has a float32 sum of the head's gradient beside.
-        ({}, None),
-        ({"lora": {"rank": 4}}, 0),
-    ],
+    "changes",
+    [{"compute": {"device": "cpu"}}, {"compute": {"dtype": "float32"}}, {}, {"lora": {"rank": 4}}],
 )
-def test_the_floor_is_the_part_of_the_plan_that_no_length_changes(
-    changes, rest_bytes, settings_factory
-):
+def test_the_floor_is_the_part_of_the_plan_that_no_length_changes(changes, settings_factory):
     spec = distillation(**changes)
     found = check(spec, settings_factory())
     floor = memory_floor_bytes(spec, student=found.student, teacher=found.teacher)
@@ -57,10 +49,30 @@ def test_the_floor_is_the_part_of_the_plan_that_no_length_changes(
         teacher=found.teacher.architecture,
         num_benchmark_problems=(),
     )
-    head_bytes = found.student.architecture.num_head_weights * 4
-    smallest = min(without_lengths(plan) for plan in plans)
-    assert smallest - floor == (head_bytes if rest_bytes is None else rest_bytes)
+    assert floor == min(without_lengths(plan) for plan in plans)
     assert floor < min(plan.peak_bytes for plan in plans)
+
+
+@pytest.mark.parametrize(
+    ("offload", "bytes_of_student", "bytes_of_teacher"),
+    [
+        # The student's weights, moments, masters and gradients: 2 + 12 + 4; the teacher's weights 2.
+        ("none", 18, 2),
+        ("optimizer", 18, 2),  # its step needs everything at once
+        ("teacher", 18, 0),  # at its scoring the gradients are gone
+        ("both", 18, 0),
+    ],
+)
+def test_what_is_offloaded_is_not_needed_beside_the_largest_phase(
+    offload, bytes_of_student, bytes_of_teacher, settings_factory
+):
+    spec = distillation(compute={"dtype": "bfloat16", "offload": offload})
+    found = check(spec, settings_factory())
+    student, teacher = (
+        facts.architecture.parameter_counts().total for facts in (found.student, found.teacher)
+    )
+    floor = memory_floor_bytes(spec, student=found.student, teacher=found.teacher)
+    assert floor == bytes_of_student * student + bytes_of_teacher * teacher
 
 
 def test_an_evaluation_needs_its_weights_in_the_narrowest_dtype(settings_factory):

@@ -12,6 +12,7 @@ from worker.rollouts.engine import FinishReason, Response
 from worker.training.batching import Rollout, TokenRules, cut_into_micro_batches
 from worker.training.head import TeacherScores
 from worker.training.models import checkpoint_layers
+from worker.training.optimizer import StudentOptimizer
 from worker.training.update import ScoredMicroBatch, accumulate_gradient
 
 PROMPT, RESPONSE, NUM_RESPONSES = 32, 96, 4
@@ -81,6 +82,7 @@ def peak_of_update_bytes(spec: JobSpec, dtype: torch.dtype) -> int:
     student = Qwen3ForCausalLM._from_config(CONFIG, attn_implementation="sdpa").to(dtype).eval()
     if spec.compute.gradient_checkpointing:
         checkpoint_layers(student)
+    StudentOptimizer(student, spec=spec.optimizer)  # says in what dtype gradients are summed
     minibatch = minibatch_of(spec)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         accumulate_gradient(student, minibatch, spec=spec, shuffle_seed=0)

@@ -19,6 +19,7 @@ from service.errors import ErrorCode
 from service.rest.problems import MEDIA_TYPE
 from tests.service.rest.conftest import SPEC
 from tests.service.running_service import running_service
+from tests.service.studies.played_runs import STUDY
 
 SEED = 20_261_126
 PHASES = {
@@ -42,6 +43,13 @@ CHECKS = {
 # Every endpoint may answer these, whether it says so or not.
 ANYWHERE = {401, 403, 405, 413, 415, 429, 503}
 WEBHOOK = {"url": "https://ci.example.org/hooks"}
+# What the ids are called that a collection gives out.
+NAMES = {
+    "jobs": "job_id",
+    "datasets": "dataset_id",
+    "webhooks": "webhook_id",
+    "studies": "study_id",
+}
 # A set is named by its content: what was deleted is there again once somebody uploads the same. And to the
 # description its body is any text.
 DATASETS_DIFFER = {
@@ -54,6 +62,7 @@ DATASETS_DIFFER = {
 }
 BODIES = {
     "POST /v1/jobs": SPEC,
+    "POST /v1/studies": STUDY,
     "POST /v1/webhooks": WEBHOOK,
     "POST /v1/datasets": b'{"id": "1", "problem": "1 + 1", "answer": "2"}\n',
 }
@@ -128,11 +137,11 @@ class Made:
     """What requests have made: other requests are about it, where they would be about what is not there."""
 
     def __init__(self, service):
-        self._ids = {"job_id": [], "dataset_id": [], "webhook_id": []}
+        self._ids = {"job_id": [], "dataset_id": [], "webhook_id": [], "study_id": []}
         for _ in range(5):
-            for name, body in (("job", SPEC), ("webhook", WEBHOOK)):
-                made = httpx.post(f"{service.url}/v1/{name}s", json=body, timeout=30).json()
-                self._ids[f"{name}_id"].append(made["id"])
+            for path, body in (("jobs", SPEC), ("webhooks", WEBHOOK), ("studies", STUDY)):
+                made = httpx.post(f"{service.url}/v1/{path}", json=body, timeout=30).json()
+                self._ids[NAMES[path]].append(made["id"])
 
     def used_in(self, case, *, label):
         """Three in four of the requests that are meant to be right, for most random ones cannot be accepted."""
@@ -147,7 +156,7 @@ class Made:
         return case
 
     def remember(self, case, response):
-        ids = self._ids.get(f"{case.path.removeprefix('/v1/').removesuffix('s')}_id")
+        ids = self._ids.get(NAMES.get(case.path.removeprefix("/v1/"), ""))
         if case.method == "POST" and ids is not None and response.status_code == 201:
             ids.append(response.json()["id"])
 
@@ -212,11 +221,14 @@ REACHED = {
 
 
 def test_every_corner_and_every_sequence_is_answered_as_described(serve, postgres_url, no_defects):
-    # The body of a submission alone has more corners than all else together; random ones are below.
-    without_jobs = {"include-name": "POST /v1/jobs", "phases": {"coverage": {"enabled": False}}}
+    # The bodies of submissions alone have more corners than all else together; random ones are below.
+    without_bodies = [
+        {"include-name": name, "phases": {"coverage": {"enabled": False}}}
+        for name in ("POST /v1/jobs", "POST /v1/studies")
+    ]
     found, statuses = findings(
         description_of(
-            serve(postgres_url), phases=("coverage", "stateful"), operations=[without_jobs]
+            serve(postgres_url), phases=("coverage", "stateful"), operations=without_bodies
         )
     )
     assert not found, explained(found)

@@ -389,7 +389,9 @@ def test_clients_that_leave_in_the_middle_of_a_post_leave_nothing(service, wait_
     assert num_jobs(service) == 0
     assert httpx.get(f"{service.url}/v1/datasets").json()["datasets"] == []
     with connected(service) as connection:
-        connection.sendall(whole)  # all of it came and was read: the job is made, whoever hears of it
+        connection.sendall(
+            whole
+        )  # all of it came and was read: the job is made, whoever hears of it
         wait_until(lambda: num_jobs(service) == 1)
     assert num_jobs(service) == 1
 

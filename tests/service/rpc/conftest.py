@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.operations import Operations, build_operations
-from service.preflight.models import BUILTIN_FOLDER
+from service.preflight.folder_signature import BUILTIN_FOLDER
 from service.rest.app import create_app
 from service.rpc.generated.driftgate.v1 import jobs_pb2_grpc
 from service.rpc.server import Server, build_server

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import ErrorCode
-from service.preflight.models import BUILTIN_FOLDER
+from service.preflight.folder_signature import BUILTIN_FOLDER
 from service.rpc.convert import message_of
 from service.rpc.generated.driftgate.v1 import (
     api_keys_pb2,
@@ -14,9 +14,11 @@ from service.rpc.generated.driftgate.v1 import (
     jobs_pb2,
     results_pb2,
     spec_pb2,
+    studies_pb2,
     webhooks_pb2,
 )
 from tests.saved_checkpoints import saved_job, truncate
+from tests.service.rpc.parity_studies import STUDY_REFUSALS, same_study
 from tests.service.rpc.parity_worlds import SPEC, World
 
 UNKNOWN_ID = "0" * 32
@@ -45,7 +47,11 @@ NOT_MET_BY_BOTH: Mapping[ErrorCode, str] = {
     ErrorCode.EXPORT_FAILED: "Only the worker exports: the job fails with it.",
     ErrorCode.LEASE_LOST: "Only workers hold leases.",
     ErrorCode.NON_FINITE_LOSS: "Only the worker trains: the job fails with it.",
+    ErrorCode.ENGINE_OUT_OF_SYNC: "Only the worker has engines: the job fails with it.",
+    ErrorCode.TEACHER_UNAVAILABLE: "Only the worker asks a teacher's server: the job waits for it.",
+    ErrorCode.TEACHER_INVALID: "Only the worker asks a teacher's server: the job fails with it.",
     ErrorCode.OUT_OF_MEMORY: "Only the worker runs out of it: the job fails with it.",
+    ErrorCode.DISK_FULL: "Only the worker keeps whole models: the job fails with it.",
     ErrorCode.POISON_QUARANTINED: "Only the reconciler gives a job up: the job fails with it.",
     ErrorCode.DEADLINE_EXCEEDED: "Only a worker or the reconciler ends a job by it: the job fails with it.",
     ErrorCode.UNSAFE_BIND: "The command line refuses to start a server.",
@@ -463,6 +469,61 @@ def over_quota(world: World, *, by_grpc: bool) -> Any:
     return answer
 
 
+STUDY_CASES = [
+    *(
+        Case(
+            name,
+            ErrorCode.INVALID_SPEC,
+            rest=lambda world, body=body: world.rest.post("/v1/studies", json=body),
+            grpc=lambda world, body=body: world.stubs.studies.CreateStudy(
+                studies_pb2.CreateStudyRequest(spec=message_of(studies_pb2.StudySpec, body))
+            ),
+        )
+        for name, body in STUDY_REFUSALS.items()
+    ),
+    Case(
+        "no such study",
+        ErrorCode.STUDY_NOT_FOUND,
+        rest=get(f"/v1/studies/{UNKNOWN_ID}"),
+        grpc=lambda world: world.stubs.studies.GetStudy(
+            studies_pb2.GetStudyRequest(study_id=UNKNOWN_ID)
+        ),
+    ),
+    Case(
+        "no such study to judge",
+        ErrorCode.STUDY_NOT_FOUND,
+        rest=get("/v1/studies/a/verdict"),
+        grpc=lambda world: world.stubs.studies.GetStudyVerdict(
+            studies_pb2.GetStudyVerdictRequest(study_id="a")
+        ),
+    ),
+    Case(
+        "a study that has not ended",
+        ErrorCode.STUDY_STATE_CONFLICT,
+        rest=lambda world: world.rest.delete(f"/v1/studies/{world.same(same_study)}"),
+        grpc=lambda world: world.stubs.studies.DeleteStudy(
+            studies_pb2.DeleteStudyRequest(study_id=world.same(same_study))
+        ),
+    ),
+    Case(
+        "another list of studies' token",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get("/v1/studies", page_token="bad"),
+        grpc=lambda world: world.stubs.studies.ListStudies(
+            studies_pb2.ListStudiesRequest(page_token="bad")
+        ),
+    ),
+    Case(
+        "a study's events before the first",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get(f"/v1/studies/{UNKNOWN_ID}/events", after=-1),
+        grpc=lambda world: world.stubs.studies.ListStudyEvents(
+            studies_pb2.ListStudyEventsRequest(study_id=UNKNOWN_ID, after_seq=-1)
+        ),
+        same_words=False,
+    ),
+]
+
 KEY_CASES = [
     Case(
         "no key",
@@ -526,4 +587,4 @@ KEY_CASES = [
     ),
 ]
 
-CASES = [*SPEC_CASES, *JOB_CASES, *OTHER_CASES, *KEY_CASES]
+CASES = [*SPEC_CASES, *JOB_CASES, *OTHER_CASES, *KEY_CASES, *STUDY_CASES]

@@ -11,6 +11,7 @@ from service.rpc.generated.driftgate.v1 import (
     datasets_pb2_grpc,
     jobs_pb2_grpc,
     results_pb2_grpc,
+    studies_pb2_grpc,
     webhooks_pb2_grpc,
 )
 
@@ -40,6 +41,10 @@ class Stubs:
     @property
     def api_keys(self) -> api_keys_pb2_grpc.ApiKeyServiceStub:
         return api_keys_pb2_grpc.ApiKeyServiceStub(self.channel)
+
+    @property
+    def studies(self) -> studies_pb2_grpc.StudyServiceStub:
+        return studies_pb2_grpc.StudyServiceStub(self.channel)
 
     @property
     def webhooks(self) -> webhooks_pb2_grpc.WebhookServiceStub:

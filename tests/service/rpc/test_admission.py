@@ -17,10 +17,12 @@ READING = {
     "GetResults", "GetSamplePlan", "GetVerdictChanges", "ListAttempts", "ListBenchmarks", "ListChanges",
     "ListCheckpoints", "ListDatasets", "ListEvents", "ListJobs", "ListMetrics", "ListModels", "ListPresets",
     "ListSamples", "QueryMetrics", "StreamChanges", "StreamEvents", "WatchJob",
+    "GetStudy", "GetStudyVerdict", "ListStudies", "ListStudyEvents", "ListStudyPresets",
 }  # fmt: skip
 WRITING = {
     "CancelJob", "CreateJob", "DeleteDataset", "DeleteJob", "ExportCheckpoint", "PauseJob",
     "ResumeJob", "UpdateJob", "UploadDataset",
+    "CancelStudy", "CreateStudy", "DeleteStudy", "PauseStudy", "ResumeStudy",
 }  # fmt: skip
 OF_ADMINS = {
     "CreateApiKey", "CreateWebhook", "DeleteWebhook", "GetApiKey", "GetWebhook",

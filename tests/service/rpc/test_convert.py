@@ -20,13 +20,18 @@ from service.jobs import (
     metric_queries,
     patches,
     results,
+    studies,
+    study_arms,
+    study_verdicts,
     webhooks,
 )
 from service.jobs.parsing import parse_spec
 from service.jobs.plans import Plan
 from service.jobs.results import Failure, FieldViolation, Job, Progress, SpecWarning
 from service.jobs.spec import EvaluationJobSpec, ExportJobSpec, JobSpec, RegradeJobSpec
+from service.jobs.spec_fields import ModelSpec
 from service.jobs.state import JobPhase, JobState
+from service.jobs.teacher_spec import TeacherSpec
 from service.rpc.convert import enum_prefix, job_message, message_of, spec_message
 from service.rpc.generated.driftgate.v1 import (
     api_keys_pb2,
@@ -39,6 +44,7 @@ from service.rpc.generated.driftgate.v1 import (
     metrics_pb2,
     results_pb2,
     spec_pb2,
+    studies_pb2,
     webhooks_pb2,
 )
 from service.rpc.requests import job_states, spec_data
@@ -55,7 +61,16 @@ WIRE_SHAPES = {
 }
 
 # One message for the models of a union, with the fields of all of them.
-FLAT_UNIONS = {"driftgate.v1.JobSpec"}
+FLAT_UNIONS = {"driftgate.v1.JobSpec", "driftgate.v1.ModelSpec"}
+
+SPECS = [JobSpec, EvaluationJobSpec, RegradeJobSpec, ExportJobSpec]
+
+# One message for every model that a spec names, though only a teacher has all of its fields; and one for every kind of
+# job, though a study's base is of one.
+SHARED_MESSAGES = {
+    "driftgate.v1.JobSpec": SPECS,
+    "driftgate.v1.ModelSpec": [ModelSpec, TeacherSpec],
+}
 
 
 def parts_of(annotation: object) -> list[object]:
@@ -119,6 +134,7 @@ def differences_of_fields(
 
 
 def differences_of_messages(models: list[type[BaseModel]], descriptor: Descriptor) -> Iterator[str]:
+    models = SHARED_MESSAGES.get(descriptor.full_name, models)
     if descriptor.GetOptions().map_entry:
         value = descriptor.fields_by_name["value"].message_type
         if value is not None and value.full_name not in WIRE_SHAPES:
@@ -139,9 +155,6 @@ def differences_of_messages(models: list[type[BaseModel]], descriptor: Descripto
     for tag, model in by_tag.items():
         member = descriptor.fields_by_name[tag].message_type
         yield from differences(model, member, discriminator=discriminator)
-
-
-SPECS = [JobSpec, EvaluationJobSpec, RegradeJobSpec, ExportJobSpec]
 
 
 def test_the_spec_and_its_message_have_the_same_fields_and_values_at_every_depth():
@@ -180,6 +193,12 @@ VIEWS = [
     (results.MetricDescription, catalogue_pb2.MetricDescription),
     (catalogues.ModelCatalogue, catalogue_pb2.ListModelsResponse),
     (catalogues.BenchmarkCatalogue, catalogue_pb2.ListBenchmarksResponse),
+    (studies.Study, studies_pb2.Study),
+    (studies.StudyPage, studies_pb2.ListStudiesResponse),
+    (studies.StudyEventPage, studies_pb2.ListStudyEventsResponse),
+    (studies.StudyPlan, studies_pb2.StudyPlan),
+    (study_verdicts.StudyVerdict, studies_pb2.StudyVerdict),
+    (study_arms.ArmPreset, studies_pb2.StudyArmPreset),
 ]
 
 
@@ -309,7 +328,11 @@ SAMPLED_TOKEN = {
                 "format": {"instruction": "Think.", "chat_template": "never"},
                 "samples_per_problem": 32,
             },
-            {"name": "file", "problems": {"source": "file", "path": "a/b.jsonl"}},
+            {
+                "name": "file",
+                "problems": {"source": "file", "path": "a/b.jsonl"},
+                "format": {"enable_thinking": False},
+            },
             {"name": "own", "problems": {"source": "dataset", "dataset_id": "ds-" + "0f" * 16}},
             {"name": "aime24"},
         ],
@@ -330,6 +353,10 @@ SAMPLED_TOKEN = {
         "max_tokens_per_microbatch": 512,
         "rollout_batch_size": 3,
         "gradient_checkpointing": True,
+        "engine": "transformers",
+        "layout": "packed",
+        "compile": True,
+        "offload": "both",
     },
     "masked_token_ids": [0, 11],
     "drift_map_block_size": 8,
@@ -338,6 +365,17 @@ SAMPLED_TOKEN = {
 TEACHER_TOPK = MINIMAL | {
     "objective": {"type": "teacher_topk", "k": 5},
     "gate": {"strength": 0.25},
+}
+REMOTE_TEACHER = MINIMAL | {
+    "teacher": {
+        "model": "org/teacher",
+        "endpoint": "https://teacher.example:8000/v1",
+        "served_model": "teacher",
+        "api_key": {"secret": "TEACHER_KEY"},
+        "vocabulary": "server",
+        "max_concurrent_requests": 3,
+        "request_timeout_s": 20.5,
+    }
 }
 CLIPPED = MINIMAL | {"objective": {"type": "sampled_token", "clip_range": 0.1, "dual_clip": 9.0}}
 EVALUATION = {
@@ -382,8 +420,9 @@ EXPORT_TO_HUB = EXPORT_TO_FOLDER | {
 @pytest.mark.parametrize(
     "fields",
     [
-        *(MINIMAL, SAMPLED_TOKEN, TEACHER_TOPK, CLIPPED, EVALUATION, REGRADE),
+        *(MINIMAL, SAMPLED_TOKEN, TEACHER_TOPK, REMOTE_TEACHER, CLIPPED, EVALUATION, REGRADE),
         *(EXPORT_TO_FOLDER, EXPORT_TO_STORE, EXPORT_TO_HUB),
+        MINIMAL | {"resources": {"gpus": 4}},
     ],
 )
 def test_a_spec_comes_back_from_the_wire_as_it_went(fields):
@@ -397,7 +436,8 @@ def test_the_full_spec_of_these_tests_leaves_no_field_at_its_default():
     minimal = JobSpec.model_validate(MINIMAL).model_dump()
     full = JobSpec.model_validate(SAMPLED_TOKEN).model_dump()
 
-    assert [name for name in minimal if minimal[name] == full[name]] == ["kind"]  # it has no other
+    # A distillation's kind has no other value; several GPUs do not go with all the rest.
+    assert [name for name in minimal if minimal[name] == full[name]] == ["kind", "resources"]
     parts = ("gate", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute")
     assert [
         (part, name)

@@ -23,7 +23,10 @@ from service.errors import ErrorCode
 from service.rpc.convert import message_of
 from service.rpc.generated.driftgate.v1.jobs_pb2 import CreateJobRequest
 from service.rpc.generated.driftgate.v1.spec_pb2 import JobSpec
+from service.rpc.generated.driftgate.v1.studies_pb2 import CreateStudyRequest, StudySpec
+from tests.service.rpc.parity_studies import same_study
 from tests.service.rpc.parity_worlds import SPEC, open_world
+from tests.service.studies.played_runs import STUDY
 
 NUM_REQUESTS = 400
 # Waiting for news is what these are for.
@@ -34,7 +37,10 @@ NUM_ANSWERS = 3
 DEFECTS = {ErrorCode.INTERNAL, ErrorCode.DATABASE_UNAVAILABLE, ErrorCode.CHECKPOINT_CORRUPT}
 
 # What would be accepted as it is, by method.
-COMPLETE = {"CreateJob": CreateJobRequest(spec=message_of(JobSpec, SPEC)).SerializeToString()}
+COMPLETE = {
+    "CreateJob": CreateJobRequest(spec=message_of(JobSpec, SPEC)).SerializeToString(),
+    "CreateStudy": CreateStudyRequest(spec=message_of(StudySpec, STUDY)).SerializeToString(),
+}
 
 NUMBERS = {
     FieldDescriptor.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1) | st.sampled_from([0, 1, -1]),
@@ -74,6 +80,7 @@ def test_no_request_meets_a_defect(world, caplog):
         world.operations.cancel_job(world.job()).id,
         world.dataset(b'{"id": "1", "problem": "p", "answer": "1"}\n'),
         world.operations.list_changes().next_after,
+        same_study(world),
         "0" * 32,
     ]
 

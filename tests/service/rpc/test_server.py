@@ -48,6 +48,7 @@ def test_reflection_lists_the_services_and_describes_their_messages(channel):
         "driftgate.v1.DatasetService",
         JOB_SERVICE,
         "driftgate.v1.ResultService",
+        "driftgate.v1.StudyService",
         "driftgate.v1.WebhookService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",

@@ -12,12 +12,12 @@ class TemplatedTokenizer:
 
     chat_template = "any"
 
-    def encode(self, text):
+    def encode(self, text, *, add_special_tokens=True):
         return [ord(character) for character in text]
 
     def apply_chat_template(self, conversation, *, enable_thinking=None, **_settings):
         (message,) = conversation
-        return self.encode(f"<{message['content']}|{enable_thinking}>")
+        return f"<{message['content']}|{enable_thinking}>"
 
 
 def prompt_of(source, *, max_prompt_tokens=1000, tokenizer=None, **settings):
@@ -44,6 +44,13 @@ def test_a_template_is_told_to_think_only_where_the_profile_says_so():
     inline = InlineSource(problems=PROBLEMS)
     assert prompt_of(inline, enable_thinking=True).endswith("|True>")
     assert prompt_of(inline, enable_thinking=False).endswith("|False>")
+
+
+def test_what_the_format_says_of_thinking_goes_before_the_profile():
+    inline = InlineSource(problems=PROBLEMS)
+    told = PromptFormat(instruction="", enable_thinking=False)
+    assert prompt_of(inline, prompt_format=told) == "<1+1?|False>"
+    assert prompt_of(inline, prompt_format=told, enable_thinking=True) == "<1+1?|False>"
 
 
 def test_arithmetic_is_asked_bare():

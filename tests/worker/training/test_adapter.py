@@ -18,8 +18,8 @@ from worker.training.adapter import add_adapter, merged_tensors
 from worker.training.batching import cut_into_micro_batches
 from worker.training.head import head_weight
 from worker.training.models import checkpoint_layers
-from worker.training.scoring import score_by_teacher
 from worker.training.student_files import ADAPTER_FOLDER, restore_student, save_student
+from worker.training.teacher import LocalTeacher
 from worker.training.update import ScoredMicroBatch, accumulate_gradient
 
 TOKEN_IDS_BS = torch.tensor([[3, 7, 4, 9, 2, 11, 8, 6]])
@@ -91,10 +91,9 @@ def backward(student: Qwen3ForCausalLM, objective: dict) -> None:
         max_tokens=60,
         device=CPU,
     )
-    teacher = tiny_qwen3(2)
+    scores = LocalTeacher(tiny_qwen3(2), objective=spec.objective).score(batches)
     minibatch = [
-        ScoredMicroBatch(batch, score_by_teacher(teacher, batch, spec=spec), None)
-        for batch in batches
+        ScoredMicroBatch(batch, score, None) for batch, score in zip(batches, scores, strict=True)
     ]
     accumulate_gradient(student, minibatch, spec=spec, shuffle_seed=3)
 

@@ -8,7 +8,7 @@ from service.jobs.spec import JobSpec
 from tests.worker.training.tiny_models import CPU, RULES, random_rollouts, tiny_qwen3
 from worker.training.batching import cut_into_micro_batches
 from worker.training.head import HeadGradient, sampled_log_probs
-from worker.training.scoring import score_by_teacher
+from worker.training.teacher import LocalTeacher
 from worker.training.update import (
     ScoredMicroBatch,
     UpdateOutcome,
@@ -37,18 +37,18 @@ def gradients(
     )
     student = tiny_qwen3(1, tied=tied, dtype=dtype)
     behaviour, teacher = (tiny_qwen3(seed, tied=tied, dtype=torch.float32) for seed in (3, 2))
+    batches = cut_into_micro_batches(
+        random_rollouts(4),
+        gate=spec.gate,
+        rules=RULES,
+        drift_map_block_size=4,
+        max_tokens=60,
+        device=CPU,
+    )
+    scores = LocalTeacher(teacher, objective=spec.objective).score(batches)
     minibatch = [
-        ScoredMicroBatch(
-            batch, score_by_teacher(teacher, batch, spec=spec), log_probs_of(behaviour, batch)
-        )
-        for batch in cut_into_micro_batches(
-            random_rollouts(4),
-            gate=spec.gate,
-            rules=RULES,
-            drift_map_block_size=4,
-            max_tokens=60,
-            device=CPU,
-        )
+        ScoredMicroBatch(batch, score, log_probs_of(behaviour, batch))
+        for batch, score in zip(batches, scores, strict=True)
     ]
     outcome = accumulate_gradient(student, minibatch, spec=spec, shuffle_seed=3)
     return outcome, {name: p.grad.float() for name, p in student.named_parameters()}

@@ -63,7 +63,7 @@ def after_updates(dtype: torch.dtype, *, num_updates: int) -> tuple[float, Stude
     torch.nn.init.ones_(layer.weight)
     optimizer = StudentOptimizer(layer, spec=OptimizerSpec(weight_decay=0.0))
     for _ in range(num_updates):
-        layer.weight.grad = torch.ones_like(layer.weight)
+        layer.weight.sum().backward()
         optimizer.step(1e-3)
     assert layer.weight.grad is None
     return layer.weight.item(), optimizer
@@ -83,3 +83,23 @@ def test_a_float32_weight_is_its_own_master() -> None:
     weight, optimizer = after_updates(torch.float32, num_updates=10)
     assert weight == pytest.approx(0.99, abs=1e-6)
     assert optimizer.tensors().keys() == {"weight/step", "weight/exp_avg", "weight/exp_avg_sq"}
+
+
+def test_a_fused_step_is_that_of_the_plain_one_and_its_state_can_be_restored() -> None:
+    def after(num_updates: int, *, is_fused: bool, state: dict | None = None) -> StudentOptimizer:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(3, 2)
+        optimizer = StudentOptimizer(layer, spec=OptimizerSpec(), is_fused=is_fused)
+        if state is not None:
+            optimizer.load(state)
+        for _ in range(num_updates):
+            layer(torch.ones(1, 3)).square().sum().backward()
+            optimizer.step(1e-2)
+        return optimizer
+
+    plain, fused = (after(3, is_fused=each).tensors() for each in (False, True))
+    assert plain.keys() == fused.keys()
+    for key, tensor in plain.items():
+        torch.testing.assert_close(fused[key], tensor)
+    again = after(1, is_fused=True, state=plain).tensors()
+    assert again["weight/step"] == 4

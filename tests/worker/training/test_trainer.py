@@ -15,6 +15,7 @@ from service.jobs.catalog import Metric
 from service.jobs.problem_sources import Problem
 from service.jobs.records import UpdateRecord
 from service.jobs.spec import JobSpec, LoraSpec
+from tests.worker.measured_metrics import MEASURED_ON_THE_MACHINE
 from worker.builtin_models import character_tokenizer, small_qwen3
 from worker.rollouts.prompts import Prompt, encode_prompts
 from worker.rollouts.transformers_engine import TransformersEngine
@@ -27,14 +28,8 @@ from worker.training.models import (
     load_causal_lm,
     load_tokenizer,
 )
+from worker.training.teacher import LocalTeacher
 from worker.training.trainer import Trainer
-
-TIMES = {
-    Metric.ROLLOUT_SECONDS,
-    Metric.SCORE_SECONDS,
-    Metric.UPDATE_SECONDS,
-    Metric.PEAK_MEMORY_BYTES,
-}
 
 
 def make_spec(**changes: object) -> JobSpec:
@@ -85,7 +80,9 @@ def make_trainer(
     return Trainer(
         spec,
         student=student,
-        teacher=small_qwen3(tokenizer, seed=teacher_seed).eval(),
+        teacher=LocalTeacher(
+            small_qwen3(tokenizer, seed=teacher_seed).eval(), objective=spec.objective
+        ),
         tokenizer=tokenizer,
         prompts=prompts,
         engine=engine,
@@ -123,7 +120,12 @@ def unbroken_runs(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def without_times(records: list[UpdateRecord]) -> list[tuple]:
     return [
-        (r.step, r.update, {k: v for k, v in r.metrics.items() if k not in TIMES}, r.drift_by_block)
+        (
+            r.step,
+            r.update,
+            {k: v for k, v in r.metrics.items() if k not in MEASURED_ON_THE_MACHINE},
+            r.drift_by_block,
+        )
         for r in records
     ]
 

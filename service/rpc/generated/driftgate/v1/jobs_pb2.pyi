@@ -438,7 +438,7 @@ class SpecWarning(_message.Message):
     def __init__(self, code: _Optional[str] = ..., field: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("spec", "warnings", "student", "teacher", "memory", "step", "job", "time", "unknown", "trained_parameters")
+    __slots__ = ("spec", "warnings", "student", "teacher", "memory", "step", "job", "time", "unknown", "trained_parameters", "time_range", "disk")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     STUDENT_FIELD_NUMBER: _ClassVar[int]
@@ -449,6 +449,8 @@ class Plan(_message.Message):
     TIME_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     TRAINED_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    TIME_RANGE_FIELD_NUMBER: _ClassVar[int]
+    DISK_FIELD_NUMBER: _ClassVar[int]
     spec: _spec_pb2.JobSpec
     warnings: _containers.RepeatedCompositeFieldContainer[SpecWarning]
     student: ParameterCounts
@@ -459,7 +461,9 @@ class Plan(_message.Message):
     time: TimePlan
     unknown: _containers.RepeatedCompositeFieldContainer[UnknownPart]
     trained_parameters: float
-    def __init__(self, spec: _Optional[_Union[_spec_pb2.JobSpec, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[SpecWarning, _Mapping]]] = ..., student: _Optional[_Union[ParameterCounts, _Mapping]] = ..., teacher: _Optional[_Union[ParameterCounts, _Mapping]] = ..., memory: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., step: _Optional[_Union[StepWork, _Mapping]] = ..., job: _Optional[_Union[JobWork, _Mapping]] = ..., time: _Optional[_Union[TimePlan, _Mapping]] = ..., unknown: _Optional[_Iterable[_Union[UnknownPart, _Mapping]]] = ..., trained_parameters: _Optional[float] = ...) -> None: ...
+    time_range: TimeRange
+    disk: DiskPlan
+    def __init__(self, spec: _Optional[_Union[_spec_pb2.JobSpec, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[SpecWarning, _Mapping]]] = ..., student: _Optional[_Union[ParameterCounts, _Mapping]] = ..., teacher: _Optional[_Union[ParameterCounts, _Mapping]] = ..., memory: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., step: _Optional[_Union[StepWork, _Mapping]] = ..., job: _Optional[_Union[JobWork, _Mapping]] = ..., time: _Optional[_Union[TimePlan, _Mapping]] = ..., unknown: _Optional[_Iterable[_Union[UnknownPart, _Mapping]]] = ..., trained_parameters: _Optional[float] = ..., time_range: _Optional[_Union[TimeRange, _Mapping]] = ..., disk: _Optional[_Union[DiskPlan, _Mapping]] = ...) -> None: ...
 
 class ParameterCounts(_message.Message):
     __slots__ = ("embedding", "body", "head", "total", "tied")
@@ -476,7 +480,7 @@ class ParameterCounts(_message.Message):
     def __init__(self, embedding: _Optional[float] = ..., body: _Optional[float] = ..., head: _Optional[float] = ..., total: _Optional[float] = ..., tied: _Optional[bool] = ...) -> None: ...
 
 class MemoryPlan(_message.Message):
-    __slots__ = ("dtype", "student_weights_bytes", "teacher_weights_bytes", "optimizer_states_bytes", "gradients_bytes", "activations_bytes", "targets_bytes", "head_chunk_bytes", "rollout_cache_bytes", "rollout_logits_bytes", "evaluation_cache_bytes", "peak_bytes")
+    __slots__ = ("dtype", "student_weights_bytes", "teacher_weights_bytes", "optimizer_states_bytes", "gradients_bytes", "activations_bytes", "targets_bytes", "head_chunk_bytes", "rollout_cache_bytes", "rollout_logits_bytes", "evaluation_cache_bytes", "peak_bytes", "engine_weights_bytes")
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     STUDENT_WEIGHTS_BYTES_FIELD_NUMBER: _ClassVar[int]
     TEACHER_WEIGHTS_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -489,6 +493,7 @@ class MemoryPlan(_message.Message):
     ROLLOUT_LOGITS_BYTES_FIELD_NUMBER: _ClassVar[int]
     EVALUATION_CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
     PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_WEIGHTS_BYTES_FIELD_NUMBER: _ClassVar[int]
     dtype: str
     student_weights_bytes: float
     teacher_weights_bytes: float
@@ -501,7 +506,8 @@ class MemoryPlan(_message.Message):
     rollout_logits_bytes: float
     evaluation_cache_bytes: float
     peak_bytes: float
-    def __init__(self, dtype: _Optional[str] = ..., student_weights_bytes: _Optional[float] = ..., teacher_weights_bytes: _Optional[float] = ..., optimizer_states_bytes: _Optional[float] = ..., gradients_bytes: _Optional[float] = ..., activations_bytes: _Optional[float] = ..., targets_bytes: _Optional[float] = ..., head_chunk_bytes: _Optional[float] = ..., rollout_cache_bytes: _Optional[float] = ..., rollout_logits_bytes: _Optional[float] = ..., evaluation_cache_bytes: _Optional[float] = ..., peak_bytes: _Optional[float] = ...) -> None: ...
+    engine_weights_bytes: float
+    def __init__(self, dtype: _Optional[str] = ..., student_weights_bytes: _Optional[float] = ..., teacher_weights_bytes: _Optional[float] = ..., optimizer_states_bytes: _Optional[float] = ..., gradients_bytes: _Optional[float] = ..., activations_bytes: _Optional[float] = ..., targets_bytes: _Optional[float] = ..., head_chunk_bytes: _Optional[float] = ..., rollout_cache_bytes: _Optional[float] = ..., rollout_logits_bytes: _Optional[float] = ..., evaluation_cache_bytes: _Optional[float] = ..., peak_bytes: _Optional[float] = ..., engine_weights_bytes: _Optional[float] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("tokens", "flops")
@@ -550,6 +556,26 @@ class TimePlan(_message.Message):
     flops_per_second: float
     rate_source: str
     def __init__(self, seconds_per_step: _Optional[float] = ..., training_seconds: _Optional[float] = ..., evaluation_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ..., flops_per_second: _Optional[float] = ..., rate_source: _Optional[str] = ...) -> None: ...
+
+class TimeRange(_message.Message):
+    __slots__ = ("low_seconds", "high_seconds", "assumption")
+    LOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    HIGH_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ASSUMPTION_FIELD_NUMBER: _ClassVar[int]
+    low_seconds: float
+    high_seconds: float
+    assumption: str
+    def __init__(self, low_seconds: _Optional[float] = ..., high_seconds: _Optional[float] = ..., assumption: _Optional[str] = ...) -> None: ...
+
+class DiskPlan(_message.Message):
+    __slots__ = ("models_bytes", "checkpoint_bytes", "checkpoints_bytes")
+    MODELS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    models_bytes: float
+    checkpoint_bytes: float
+    checkpoints_bytes: float
+    def __init__(self, models_bytes: _Optional[float] = ..., checkpoint_bytes: _Optional[float] = ..., checkpoints_bytes: _Optional[float] = ...) -> None: ...
 
 class UnknownPart(_message.Message):
     __slots__ = ("part", "reason")

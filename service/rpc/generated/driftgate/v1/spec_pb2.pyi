@@ -15,6 +15,12 @@ class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_KIND_REGRADE: _ClassVar[JobKind]
     JOB_KIND_EXPORT: _ClassVar[JobKind]
 
+class TeacherVocabulary(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TEACHER_VOCABULARY_UNSPECIFIED: _ClassVar[TeacherVocabulary]
+    TEACHER_VOCABULARY_FILES: _ClassVar[TeacherVocabulary]
+    TEACHER_VOCABULARY_SERVER: _ClassVar[TeacherVocabulary]
+
 class PublishedSet(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PUBLISHED_SET_UNSPECIFIED: _ClassVar[PublishedSet]
@@ -98,11 +104,36 @@ class Dtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DTYPE_AUTO: _ClassVar[Dtype]
     DTYPE_FLOAT32: _ClassVar[Dtype]
     DTYPE_BFLOAT16: _ClassVar[Dtype]
+
+class Layout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LAYOUT_UNSPECIFIED: _ClassVar[Layout]
+    LAYOUT_AUTO: _ClassVar[Layout]
+    LAYOUT_PADDED: _ClassVar[Layout]
+    LAYOUT_PACKED: _ClassVar[Layout]
+
+class Offload(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OFFLOAD_UNSPECIFIED: _ClassVar[Offload]
+    OFFLOAD_NONE: _ClassVar[Offload]
+    OFFLOAD_TEACHER: _ClassVar[Offload]
+    OFFLOAD_OPTIMIZER: _ClassVar[Offload]
+    OFFLOAD_BOTH: _ClassVar[Offload]
+
+class Engine(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENGINE_UNSPECIFIED: _ClassVar[Engine]
+    ENGINE_AUTO: _ClassVar[Engine]
+    ENGINE_TRANSFORMERS: _ClassVar[Engine]
+    ENGINE_VLLM: _ClassVar[Engine]
 JOB_KIND_UNSPECIFIED: JobKind
 JOB_KIND_DISTILLATION: JobKind
 JOB_KIND_EVALUATION: JobKind
 JOB_KIND_REGRADE: JobKind
 JOB_KIND_EXPORT: JobKind
+TEACHER_VOCABULARY_UNSPECIFIED: TeacherVocabulary
+TEACHER_VOCABULARY_FILES: TeacherVocabulary
+TEACHER_VOCABULARY_SERVER: TeacherVocabulary
 PUBLISHED_SET_UNSPECIFIED: PublishedSet
 PUBLISHED_SET_AIME24: PublishedSet
 PUBLISHED_SET_AIME25: PublishedSet
@@ -154,9 +185,22 @@ DTYPE_UNSPECIFIED: Dtype
 DTYPE_AUTO: Dtype
 DTYPE_FLOAT32: Dtype
 DTYPE_BFLOAT16: Dtype
+LAYOUT_UNSPECIFIED: Layout
+LAYOUT_AUTO: Layout
+LAYOUT_PADDED: Layout
+LAYOUT_PACKED: Layout
+OFFLOAD_UNSPECIFIED: Offload
+OFFLOAD_NONE: Offload
+OFFLOAD_TEACHER: Offload
+OFFLOAD_OPTIMIZER: Offload
+OFFLOAD_BOTH: Offload
+ENGINE_UNSPECIFIED: Engine
+ENGINE_AUTO: Engine
+ENGINE_TRANSFORMERS: Engine
+ENGINE_VLLM: Engine
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination", "max_runtime_s")
+    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination", "max_runtime_s", "resources")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -191,6 +235,7 @@ class JobSpec(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     MAX_RUNTIME_S_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
     name: str
     labels: _containers.ScalarMap[str, str]
     student: ModelSpec
@@ -218,17 +263,36 @@ class JobSpec(_message.Message):
     step: int
     destination: ExportDestination
     max_runtime_s: int
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ..., max_runtime_s: _Optional[int] = ...) -> None: ...
+    resources: ResourcesSpec
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ..., max_runtime_s: _Optional[int] = ..., resources: _Optional[_Union[ResourcesSpec, _Mapping]] = ...) -> None: ...
+
+class ResourcesSpec(_message.Message):
+    __slots__ = ("gpus",)
+    GPUS_FIELD_NUMBER: _ClassVar[int]
+    gpus: int
+    def __init__(self, gpus: _Optional[int] = ...) -> None: ...
 
 class ModelSpec(_message.Message):
-    __slots__ = ("model", "revision", "hub_token")
+    __slots__ = ("model", "revision", "hub_token", "endpoint", "served_model", "api_key", "vocabulary", "max_concurrent_requests", "request_timeout_s")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HUB_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    SERVED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONCURRENT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     model: str
     revision: str
     hub_token: SecretRef
-    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., hub_token: _Optional[_Union[SecretRef, _Mapping]] = ...) -> None: ...
+    endpoint: str
+    served_model: str
+    api_key: SecretRef
+    vocabulary: TeacherVocabulary
+    max_concurrent_requests: int
+    request_timeout_s: float
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., hub_token: _Optional[_Union[SecretRef, _Mapping]] = ..., endpoint: _Optional[str] = ..., served_model: _Optional[str] = ..., api_key: _Optional[_Union[SecretRef, _Mapping]] = ..., vocabulary: _Optional[_Union[TeacherVocabulary, str]] = ..., max_concurrent_requests: _Optional[int] = ..., request_timeout_s: _Optional[float] = ...) -> None: ...
 
 class SecretRef(_message.Message):
     __slots__ = ("secret",)
@@ -373,12 +437,14 @@ class Problem(_message.Message):
     def __init__(self, id: _Optional[str] = ..., problem: _Optional[str] = ..., answer: _Optional[str] = ...) -> None: ...
 
 class PromptFormat(_message.Message):
-    __slots__ = ("instruction", "chat_template")
+    __slots__ = ("instruction", "chat_template", "enable_thinking")
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
     CHAT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    ENABLE_THINKING_FIELD_NUMBER: _ClassVar[int]
     instruction: str
     chat_template: ChatTemplate
-    def __init__(self, instruction: _Optional[str] = ..., chat_template: _Optional[_Union[ChatTemplate, str]] = ...) -> None: ...
+    enable_thinking: bool
+    def __init__(self, instruction: _Optional[str] = ..., chat_template: _Optional[_Union[ChatTemplate, str]] = ..., enable_thinking: _Optional[bool] = ...) -> None: ...
 
 class Objective(_message.Message):
     __slots__ = ("sampled_token", "teacher_topk")
@@ -561,15 +627,23 @@ class CheckpointSpec(_message.Message):
     def __init__(self, every_steps: _Optional[int] = ..., keep_last: _Optional[int] = ...) -> None: ...
 
 class ComputeSpec(_message.Message):
-    __slots__ = ("device", "dtype", "max_tokens_per_microbatch", "rollout_batch_size", "gradient_checkpointing")
+    __slots__ = ("device", "dtype", "max_tokens_per_microbatch", "rollout_batch_size", "gradient_checkpointing", "engine", "layout", "compile", "offload")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKENS_PER_MICROBATCH_FIELD_NUMBER: _ClassVar[int]
     ROLLOUT_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_CHECKPOINTING_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    COMPILE_FIELD_NUMBER: _ClassVar[int]
+    OFFLOAD_FIELD_NUMBER: _ClassVar[int]
     device: Device
     dtype: Dtype
     max_tokens_per_microbatch: int
     rollout_batch_size: int
     gradient_checkpointing: bool
-    def __init__(self, device: _Optional[_Union[Device, str]] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., max_tokens_per_microbatch: _Optional[int] = ..., rollout_batch_size: _Optional[int] = ..., gradient_checkpointing: _Optional[bool] = ...) -> None: ...
+    engine: Engine
+    layout: Layout
+    compile: bool
+    offload: Offload
+    def __init__(self, device: _Optional[_Union[Device, str]] = ..., dtype: _Optional[_Union[Dtype, str]] = ..., max_tokens_per_microbatch: _Optional[int] = ..., rollout_batch_size: _Optional[int] = ..., gradient_checkpointing: _Optional[bool] = ..., engine: _Optional[_Union[Engine, str]] = ..., layout: _Optional[_Union[Layout, str]] = ..., compile: _Optional[bool] = ..., offload: _Optional[_Union[Offload, str]] = ...) -> None: ...

@@ -1,0 +1,109 @@
+"""What the jobs of a study scored, in few queries: counts of the evaluations that stand, and the teacher's distance."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.jobs import stages
+from service.jobs.catalog import Metric
+from service.statistics.counts import Counts
+from service.storage.metric_numbers import number_of_json
+from service.storage.result_reads import stands
+from service.storage.tables import EvaluationProblemRow, EvaluationRow, UpdateMetricsRow
+
+# The newest so many updates: one batch of rollouts alone would be noise.
+NUM_UPDATES_AVERAGED = 50
+STAGES = (stages.BASELINE, stages.FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What has to be the same in two evaluations for their scores to be compared."""
+
+    problems_sha256: str
+    sampling_sha256: str
+    grader: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBenchmark:
+    """The counts of one benchmark at one stage."""
+
+    counts: Counts
+    conditions: Conditions
+
+
+@dataclass(slots=True)
+class RunScores:
+    """Of one job: benchmarks by name, before and after training; nats to the teacher, None where not recorded."""
+
+    before: dict[str, ScoredBenchmark] = field(default_factory=dict)
+    after: dict[str, ScoredBenchmark] = field(default_factory=dict)
+    reverse_kl: float | None = None
+
+
+def read_scores(session: Session, job_ids: Sequence[str]) -> Mapping[str, RunScores]:
+    """By job; jobs that have no evaluation yet are there too."""
+    scores = {job_id: RunScores() for job_id in job_ids}
+    problems = _counts(session, job_ids)
+    rows = session.scalars(
+        select(EvaluationRow)
+        .where(
+            EvaluationRow.job_id.in_(job_ids),
+            EvaluationRow.stage.in_(STAGES),
+            stands(EvaluationRow),
+        )
+        .order_by(EvaluationRow.epoch)  # of several that stand the newest is kept
+    )
+    for row in rows:
+        of_stage = (
+            scores[row.job_id].before if row.stage == stages.BASELINE else scores[row.job_id].after
+        )
+        n, c = problems[row.job_id, row.epoch, row.stage, row.benchmark]
+        of_stage[row.benchmark] = ScoredBenchmark(
+            counts=Counts(n=tuple(n), c=tuple(c)),
+            conditions=Conditions(row.problems_sha256, row.sampling_sha256, row.grader),
+        )
+    return scores
+
+
+def read_reverse_kl(session: Session, job_id: str) -> float | None:
+    """Mean of log pi_old − log q over the sampled tokens of the newest updates; None where nothing is recorded."""
+    rows = session.scalars(
+        select(UpdateMetricsRow.metric_values)
+        .where(UpdateMetricsRow.job_id == job_id, stands(UpdateMetricsRow))
+        .order_by(UpdateMetricsRow.update_index.desc())
+        .limit(NUM_UPDATES_AVERAGED)
+    )
+    found = [number_of_json(values.get(Metric.TEACHER_LOG_RATIO)) for values in rows]
+    numbers = [number for number in found if number is not None]
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _counts(
+    session: Session, job_ids: Sequence[str]
+) -> Mapping[tuple[str, int, str, str], tuple[list[int], list[int]]]:
+    """n and c of the problems, in order, by job, epoch, stage and benchmark."""
+    rows = session.execute(
+        select(
+            EvaluationProblemRow.job_id,
+            EvaluationProblemRow.epoch,
+            EvaluationProblemRow.stage,
+            EvaluationProblemRow.benchmark,
+            EvaluationProblemRow.n,
+            EvaluationProblemRow.c,
+        )
+        .where(EvaluationProblemRow.job_id.in_(job_ids), EvaluationProblemRow.stage.in_(STAGES))
+        .order_by(EvaluationProblemRow.position)
+    )
+    found: dict[tuple[str, int, str, str], tuple[list[int], list[int]]] = defaultdict(
+        lambda: ([], [])
+    )
+    for job_id, epoch, stage, benchmark, n, c in rows:
+        numbers_n, numbers_c = found[job_id, epoch, stage, benchmark]
+        numbers_n.append(n)
+        numbers_c.append(c)
+    return found
