@@ -41,7 +41,7 @@ up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 
 # Every process of tests starts its own servers, so there are four at most; what a file's tests share stays in one.
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-vllm
 test-vllm: $(VLLM) ## The engines' contract on vLLM's CPU build, and a whole job (ten minutes with the installation)

@@ -36,9 +36,30 @@ from service.storage.sessions import Database, migrate
 from service.storage.tables import Table
 from tests.s3_server import SECRETS, Bucket, S3Server
 
+# Where PostgreSQL is started as a user of its own, that is a fork: gRPC's handlers would crash it while its threads work.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 # On a busy machine an example may take long, which is no finding. All else stays as it was chosen.
 hypothesis.settings.register_profile("unhurried", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+
+# A process takes whole files, so that the longest, taken last, would keep the others waiting for it.
+LONGEST = (
+    "tests/worker/test_execute.py",
+    "tests/worker/test_evaluation_jobs.py",
+    "tests/chaos/test_chaos_on_sqlite.py",
+    "tests/chaos/test_chaos_on_postgres.py",
+    "tests/chaos/test_crash_points.py",
+    "tests/chaos/test_killed_job.py",
+    "tests/worker/test_supervisor.py",
+    "tests/worker/test_worker_process.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: longest.get(item.nodeid.partition("::")[0], len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)

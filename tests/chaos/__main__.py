@@ -20,6 +20,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="Runs side by side.")
     parser.add_argument("--database", choices=KINDS, help="Every run on this one.")
     options = parser.parse_args()
+    # Runs fork to start PostgreSQL as its own user: gRPC's handlers would crash such a fork while its threads work.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     kinds = KINDS if options.database is None else (options.database,)
     runs = [(kinds[n % len(kinds)], options.seed + n) for n in range(options.runs)]
     _say(HEADING)

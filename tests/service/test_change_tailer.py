@@ -399,7 +399,7 @@ def test_streams_wait_for_a_database_that_is_away(
             await asyncio.to_thread(take_away)
             await asyncio.sleep(5 * POLL_S)
             await asyncio.to_thread(execute, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-            database._engine.dispose()  # the writer is another process, which sees no old connection
+            database.close()  # the writer is another process, which sees no old connection
             await asyncio.to_thread(run)
             return [*first, *[each async for events in subscription for each in events]]
 
@@ -414,6 +414,10 @@ def counted_statements(database):
         if "jobs" in statement:
             statements.append(statement)
 
-    sql_event.listen(database._engine, "before_cursor_execute", count)
+    # On PostgreSQL single statements have an engine of their own.
+    engines = [database._engine, *([database._single] if database.is_postgres else [])]
+    for engine in engines:
+        sql_event.listen(engine, "before_cursor_execute", count)
     yield statements
-    sql_event.remove(database._engine, "before_cursor_execute", count)
+    for engine in engines:
+        sql_event.remove(engine, "before_cursor_execute", count)
