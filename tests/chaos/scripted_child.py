@@ -113,6 +113,7 @@ def distil(attempt, spec: JobSpec, **_where: object) -> None:
 sys.meta_path.insert(0, StandIns())
 script("worker.attempt_distillation", distil=distil)
 script("worker.training.models", compute_choice=lambda *_: "Computing by script.")
+script("worker.training.distributed", ALONE=Alone())
 script("worker.rollouts.engine_choice", choose_engine=lambda *_: "script")
 script("worker.ranks_joining", joined_ranks=joined_ranks, stop_signal=lambda: signal.SIGTERM)
 

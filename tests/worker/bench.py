@@ -2,7 +2,10 @@
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from service.jobs.results import Job
@@ -15,7 +18,8 @@ from service.storage.sessions import Database
 from tests.worker.measured_metrics import MEASURED_ON_THE_MACHINE
 from worker.attempt import EngineFactory
 from worker.execute import run
-from worker.supervisor import Supervisor, execute_command
+from worker.nursery_keeper import NurseryKeeper
+from worker.supervisor import Supervisor, child_environment, execute_command
 
 
 class Bench:
@@ -100,6 +104,21 @@ class Bench:
     def outcomes(self, job_id: str) -> list[tuple[object, ...]]:
         evaluations = self.results.results(job_id, include_problems=True).evaluations
         return sorted((e.stage, e.num_response_tokens, e.problems) for e in evaluations)
+
+
+@contextmanager
+def forking(bench: Bench) -> Iterator[Bench]:
+    """The bench, whose children are forked from a nursery as by default: their imports are made once.
+
+    The environment of now is theirs.
+    """
+    nursery = NurseryKeeper(environment=child_environment(1))
+    nursery.start()
+    while nursery.pid is None:
+        time.sleep(0.01)
+    bench.supervisor = replace(bench.supervisor, nursery=nursery)
+    yield bench
+    nursery.close()
 
 
 def _command_of(program: Path) -> Callable[[Lease, Path], Sequence[str]]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from service.rest.app import create_app
 from service.settings import Settings
 from tests.processes import pids_of
 from tests.worker import replaying_child
-from tests.worker.bench import Bench
+from tests.worker.bench import Bench, forking
 from tests.worker.byte_model import save_byte_model
 from tests.worker.replaying_child import WRONG, num_right, replaying
 from tests.worker.small_jobs import small_job
@@ -37,8 +38,9 @@ def data_dir(tmp_path, sqlite_url, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def bench(sqlite_url, data_dir) -> Bench:
-    return Bench(sqlite_url, data_dir / "artifacts")
+def bench(sqlite_url, data_dir) -> Iterator[Bench]:
+    with forking(Bench(sqlite_url, data_dir / "artifacts")) as bench:
+        yield bench
 
 
 def evaluation_of(model, benchmarks, **fields):

@@ -1,7 +1,8 @@
 import os
 import shutil
 import signal
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,16 @@ from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
 from tests.processes import parent_of, pids_of
-from tests.worker.bench import Bench
+from tests.worker.bench import Bench, forking
 from tests.worker.small_jobs import small_job
-from worker.nursery_keeper import NurseryKeeper
-from worker.supervisor import child_environment
 
 
 @pytest.fixture
-def bench(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setenv("DRIFTGATE_DATABASE_URL", sqlite_url)
     monkeypatch.setenv("DRIFTGATE_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
-    return Bench(sqlite_url, tmp_path / "artifacts")
+    with forking(Bench(sqlite_url, tmp_path / "artifacts")) as bench:
+        yield bench
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,13 @@ def test_killed_and_drained_attempts_end_in_the_weights_of_an_unbroken_run(
 def test_a_child_forked_from_a_nursery_ends_in_the_weights_of_a_started_one(
     bench: Bench, unbroken: FinishedRun, wait_until
 ) -> None:
-    nursery = NurseryKeeper(environment=child_environment(1))
-    nursery.start()
-    bench.supervisor = replace(bench.supervisor, nursery=nursery)
     job_id = bench.submit(small_job())
 
     attempt = bench.start_attempt()
     wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
     (child_pid,) = pids_of("worker.execute", job_id)
-    assert parent_of(parent_of(child_pid)) == nursery.pid
+    assert parent_of(parent_of(child_pid)) == bench.supervisor.nursery.pid
     attempt.join()
-    nursery.close()
 
     assert bench.jobs.get(job_id).state is JobState.SUCCEEDED
     assert bench.final_weights(job_id) == unbroken.bench.final_weights(unbroken.job.id)
