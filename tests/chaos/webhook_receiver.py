@@ -45,7 +45,12 @@ class WebhookReceiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                num_bytes = int(self.headers["Content-Length"])
+                body = self.rfile.read(num_bytes)
+                if len(body) < num_bytes:
+                    # Its sender was killed in the middle: not a delivery, which comes again whole.
+                    self.close_connection = True
+                    return
                 is_away = receiver.is_away.is_set()
                 if not is_away:
                     receiver._take(body, dict(self.headers))
