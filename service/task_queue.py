@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from celery import Celery
 from kombu.exceptions import ChannelError, KombuError
+from kombu.transport import redis
 from redis.exceptions import RedisError
 
 from service.settings import Settings
@@ -59,6 +60,15 @@ def celery_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
     )
     return app
+
+
+def take_messages_for_good() -> None:
+    """For a worker: what it has taken and not acknowledged is not put back when its connection closes.
+
+    It carries nothing. And where the broker has just died, kombu 5.7 raises an AttributeError in putting it back, which
+    ends Celery and drains the worker.
+    """
+    redis.Channel.do_restore = False
 
 
 class Doorbell:

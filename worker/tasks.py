@@ -17,7 +17,7 @@ from service.jobs.spec import num_devices_of
 from service.stop_signals import watch_signals
 from service.storage.job_store import Claim, JobStore
 from service.storage.worker_store import WorkerProfile
-from service.task_queue import TASK_NAME
+from service.task_queue import TASK_NAME, take_messages_for_good
 from worker.ranks_devices import DeviceAllotment
 from worker.supervisor import Supervisor
 
@@ -157,6 +157,7 @@ def install(
 
     The first signal drains; the second, whichever of the two, stops at once.
     """
+    take_messages_for_good()
 
     @app.task(name=TASK_NAME)
     def run_next(*_arguments: Any) -> None:

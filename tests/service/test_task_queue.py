@@ -2,8 +2,9 @@ import json
 
 import pytest
 import redis
+from kombu.transport import redis as redis_transport
 
-from service.task_queue import TASK_NAME, Doorbell, celery_app
+from service.task_queue import TASK_NAME, Doorbell, celery_app, take_messages_for_good
 
 
 @pytest.fixture
@@ -55,3 +56,16 @@ def test_the_first_ring_after_a_quiet_time_does_not_wait(doorbell_to, redis_url,
     doorbell.ring("default")
     wait_until(lambda: doorbell.num_waiting("default") == 2)
     doorbell.close()
+
+
+def test_a_worker_does_not_put_back_what_it_took(redis_url, settings_factory, monkeypatch):
+    monkeypatch.setattr(redis_transport.Channel, "do_restore", True)
+    app = celery_app(settings_factory(broker_url=redis_url))
+    take_messages_for_good()
+
+    app.send_task(TASK_NAME, queue="default")
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        assert channel.basic_get("default") is not None
+    with app.connection_for_read() as connection:
+        assert connection.default_channel.basic_get("default") is None
