@@ -1,8 +1,6 @@
 """`driftgate demo`: four small jobs on a service of its own, and what they show."""
 
 import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,10 +9,10 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from service.child_process import ChildProcess, describe_exit, last_lines
 from service.client import Client
 from service.demo.figures import DemoFigures, FinishedJob, demo_figures
 from service.demo.jobs import LABEL, demo_specs
+from service.demo.own_service import OwnService, ServiceEndedError, own_service
 from service.demo.progress import ProgressView, job_name, progress_view
 from service.demo.tables import demo_tables
 from service.errors import DriftgateError
@@ -24,10 +22,8 @@ from service.jobs.state import TERMINAL_STATES, JobState
 from service.settings import load_settings
 
 POLL_S = 1.0
-START_TIMEOUT_S = 120.0
 UNREACHABLE_AFTER_S = 60.0
 STALLED_AFTER_S = 300.0
-STOP_TIMEOUT_S = 90.0
 TABLE_WIDTH = 132
 
 
@@ -46,7 +42,7 @@ def run_demo(*, data_dir: Path, seed: int, keep_up: bool, output: Path) -> int:
     try:
         with (
             _sigterm_as_interrupt(),
-            _service(data_dir.resolve()) as service,
+            own_service(data_dir.resolve()) as service,
             Client(service.url, retry_for_s=0) as client,
         ):
             console.print(f"Driftgate is up for the demo, its page is {service.url}/")
@@ -62,7 +58,7 @@ def run_demo(*, data_dir: Path, seed: int, keep_up: bool, output: Path) -> int:
             else:
                 port = load_settings().http_port
                 console.print(f"The page: `make up`, then http://127.0.0.1:{port}/")
-    except (DemoFailedError, DriftgateError) as failure:
+    except (DemoFailedError, ServiceEndedError, DriftgateError) as failure:
         console.print(f"\nThe demo failed. {failure}", style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
@@ -81,67 +77,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Service:
-    """The embedded service as a process; its log tells why it ended, if it did."""
-
-    def __init__(self, data_dir: Path) -> None:
-        http_port, grpc_port = _free_ports(2)
-        self.url = f"http://127.0.0.1:{http_port}"
-        self.log_path = data_dir / "logs" / "demo.log"
-        self._process = ChildProcess(
-            [sys.executable, "-P", "-m", "service.cli", "up"],
-            log_path=self.log_path,
-            environment={
-                "DRIFTGATE_DATA_DIR": str(data_dir),
-                "DRIFTGATE_HTTP_HOST": "127.0.0.1",
-                "DRIFTGATE_HTTP_PORT": str(http_port),
-                "DRIFTGATE_GRPC_HOST": "127.0.0.1",
-                "DRIFTGATE_GRPC_PORT": str(grpc_port),
-                "DRIFTGATE_WORKER_SLOTS": "2",
-                "DRIFTGATE_THREADS_PER_JOB": "1",
-                "DRIFTGATE_POLL_INTERVAL_S": "1",
-            },
-        )
-
-    def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            self.check_alive()
-            with suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/healthz", trust_env=False).is_success:
-                    return
-            time.sleep(0.2)
-        raise DemoFailedError(f"The service did not start. Its log: {self.log_path}")
-
-    def check_alive(self) -> None:
-        """Raises DemoFailedError with the end of its log when the service has ended."""
-        status = self._process.wait(timeout_s=0)
-        if status is not None:
-            raise DemoFailedError(
-                f"The service {describe_exit(status)}. The end of {self.log_path}:\n"
-                f"{last_lines(self.log_path)}"
-            )
-
-    def wait(self) -> None:
-        self._process.wait()
-
-    def stop(self) -> None:
-        self._process.ask_to_stop()
-        if self._process.wait(timeout_s=STOP_TIMEOUT_S) is None:
-            self._process.kill()
-
-
-@contextmanager
-def _service(data_dir: Path) -> Iterator[_Service]:
-    service = _Service(data_dir)
-    try:
-        service.wait_until_healthy()
-        yield service
-    finally:
-        service.stop()
-
-
-def _run_jobs(service: _Service, client: Client, console: Console, *, seed: int) -> DemoFigures:
+def _run_jobs(service: OwnService, client: Client, console: Console, *, seed: int) -> DemoFigures:
     _cancel_unfinished(client)
     try:
         jobs = [client.submit(spec) for spec in demo_specs(seed)]
@@ -247,15 +183,3 @@ def _write(figures: DemoFigures, output: Path) -> None:
     unfinished = output.with_name(f"{output.name}.part")
     unfinished.write_text(figures.model_dump_json(indent=2) + "\n")
     unfinished.replace(output)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago; `up` refuses one that has been taken since."""
-    with_ports = [socket.socket() for _ in range(count)]
-    try:
-        for probe in with_ports:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in with_ports]
-    finally:
-        for probe in with_ports:
-            probe.close()

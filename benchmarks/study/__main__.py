@@ -1,0 +1,75 @@
+"""`python -m benchmarks.study [confirm|tune|screen|calibrate]`: the studies of docs/evidence.md, each on a service of its own.
+
+Prints every verdict, and writes it with its spec below --output. Run again after an interruption, it goes on.
+"""
+
+import argparse
+import signal
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.study.designs import (
+    OBJECTIVES,
+    SCREENED_REUSE,
+    calibration,
+    confirmation,
+    screening,
+    tuning,
+)
+from benchmarks.study.running import run_study, write_study
+from benchmarks.study.tables import best_rates, single_runs_that_differ, summary
+from service.client import Client
+from service.demo.own_service import own_service
+from service.job_commands.verdict_tables import verdict_page
+from service.jobs.study_spec import StudySpec
+
+WIDTH = 160
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.study", description=__doc__)
+    parser.add_argument(
+        "part", nargs="?", default="confirm", choices=("confirm", "tune", "screen", "calibrate")
+    )
+    parser.add_argument("--output", type=Path, default=Path("var/study"))
+    options = parser.parse_args()
+    # SIGTERM stops the service too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(width=WIDTH)
+    folder = options.output.resolve()
+    with (
+        own_service(folder / "service", log_name="study.log") as service,
+        Client(service.url) as client,
+    ):
+        console.print(f"The page: {service.url}/#/studies")
+        for name, spec in _studies(options.part).items():
+            study, verdict, seconds = run_study(service, client, spec)
+            write_study(spec, verdict, seconds=seconds, path=folder / f"{name}.json")
+            console.print(f"\n{spec.name}: {seconds / 60:.0f} minutes", style="bold")
+            console.print(verdict_page(verdict))
+            console.print(summary(spec, verdict))
+            if options.part == "tune":
+                console.print(best_rates(spec, verdict))
+            if options.part == "calibrate":
+                console.print(single_runs_that_differ(client, study))
+
+
+def _studies(part: str) -> dict[str, StudySpec]:
+    match part:
+        case "tune":
+            return {"tuning": tuning()}
+        case "calibrate":
+            return {"calibration": calibration()}
+        case "screen":
+            return {
+                f"screening-{num_epochs}": screening(num_epochs) for num_epochs in SCREENED_REUSE
+            }
+        case _:
+            return {
+                f"confirmation-{objective}": confirmation(objective) for objective in OBJECTIVES
+            }
+
+
+if __name__ == "__main__":
+    main()
