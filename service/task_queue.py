@@ -51,6 +51,9 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options={
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            # No acknowledgement goes to the broker. A late one, of a message from before a broker's death, finds its
+            # connection gone, which kombu 5.7 answers with an AttributeError: it ends Celery and drains the worker.
+            "ack_emulation": False,
             # For publishing: one more try at once, then an error. Kombu's own default is for ever.
             "max_retries": 1,
             "interval_start": 0,
@@ -65,8 +68,7 @@ def celery_app(settings: Settings) -> Celery:
 def take_messages_for_good() -> None:
     """For a worker: what it has taken and not acknowledged is not put back when its connection closes.
 
-    It carries nothing. And where the broker has just died, kombu 5.7 raises an AttributeError in putting it back, which
-    ends Celery and drains the worker.
+    It carries nothing, and where the broker has just died, putting it back ends Celery as a late acknowledgement does.
     """
     redis.Channel.do_restore = False
 

@@ -69,3 +69,17 @@ def test_a_worker_does_not_put_back_what_it_took(redis_url, settings_factory, mo
         assert channel.basic_get("default") is not None
     with app.connection_for_read() as connection:
         assert connection.default_channel.basic_get("default") is None
+
+
+def test_a_message_of_a_connection_that_is_gone_is_acknowledged_in_silence(
+    redis_url, settings_factory, monkeypatch
+):
+    monkeypatch.setattr(redis_transport.Channel, "do_restore", True)
+    take_messages_for_good()
+    app = celery_app(settings_factory(broker_url=redis_url))
+    app.send_task(TASK_NAME, queue="default")
+    with app.connection_for_read() as connection:
+        message = connection.default_channel.basic_get("default")
+    message.ack()
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys("unacked*") == []
