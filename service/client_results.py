@@ -1,9 +1,12 @@
 """What a job measured and scored, as the Python client reads it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from service.client_http import Connection, job_path
 from service.jobs.comparisons import Comparison, SamplePlan
+from service.jobs.gate_simulations import GateSimulation
+from service.jobs.gradient_fidelity import GradientFidelity
 from service.jobs.metric_queries import LatestMetrics, MetricSeriesSet, MetricX
 from service.jobs.results import DriftMap, JobMetrics, JobResults, SamplePage, VerdictChanges
 
@@ -52,6 +55,22 @@ class ResultCalls(Connection):
         return self._get(
             job_path(job_id, "/drift-map"), DriftMap, after_update=after_update, max_rows=max_rows
         )
+
+    def simulate_gate(
+        self, job_id: str, changes: Mapping[str, Any] | None = None
+    ) -> GateSimulation:
+        """What the job's gate with these of its fields changed would have done to the updates that were kept.
+
+        changes: as a spec has them, such as `{"granularity": "token", "strength": {"adaptive": 0.5}}`.
+        """
+        query = dict(changes or {})
+        if isinstance(query.get("strength"), Mapping):
+            query["adaptive"] = query.pop("strength").get("adaptive")
+        return self._get(job_path(job_id, "/gate:simulate"), GateSimulation, **query)
+
+    def gradient_fidelity(self, job_id: str) -> GradientFidelity:
+        """What the job has measured so far; nothing where its spec asks for nothing."""
+        return self._get(job_path(job_id, "/gradient-fidelity"), GradientFidelity)
 
     def results(self, job_id: str, *, include_problems: bool = False) -> JobResults:
         """The evaluations so far; `include_problems` adds the counts of every problem."""

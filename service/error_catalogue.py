@@ -77,6 +77,12 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.JOB_IN_USE: CatalogueEntry(
         409, "FAILED_PRECONDITION", retryable=True, meaning="A job that has not ended needs it."
     ),
+    ErrorCode.NO_TOKEN_DRIFT: CatalogueEntry(
+        409,
+        "FAILED_PRECONDITION",
+        retryable=False,
+        meaning="The job has kept no drift by token, or none yet.",
+    ),
     ErrorCode.STUDY_STATE_CONFLICT: CatalogueEntry(
         409, "FAILED_PRECONDITION", retryable=False, meaning="The study's state does not allow it."
     ),

@@ -1,6 +1,6 @@
 """What can be asked of Driftgate: both transports are translations of these calls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -12,9 +12,12 @@ from service.checkpoint_files import CheckpointOperations
 from service.comparisons import compare, plan_more_samples
 from service.datasets import DatasetOperations
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.gate_simulations import simulate_gate
 from service.jobs.access import ANYONE, Caller
 from service.jobs.catalogues import BenchmarkCatalogue, ModelCatalogue
 from service.jobs.comparisons import Comparison, SamplePlan
+from service.jobs.gate_simulations import GateSimulation
+from service.jobs.gradient_fidelity import GradientFidelity
 from service.jobs.job_queries import JobFilter, JobOrder
 from service.jobs.metric_queries import LatestMetrics, MetricQuery, MetricSeriesSet
 from service.jobs.parsing import parse_spec
@@ -314,6 +317,13 @@ class Operations:
 
     def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
         return self._result_store.drift_map(job_id, after_update=after_update, max_rows=max_rows)
+
+    def simulate_gate(self, job_id: str, changes: Mapping[str, object]) -> GateSimulation:
+        """What the job's gate with these fields changed would have done to the updates that were kept."""
+        return simulate_gate(self._job_store.get(job_id), changes, result_store=self._result_store)
+
+    def gradient_fidelity(self, job_id: str) -> GradientFidelity:
+        return self._result_store.gradient_fidelity(job_id)
 
     def results(self, job_id: str, *, include_problems: bool = False) -> JobResults:
         return self._result_store.results(job_id, include_problems=include_problems)

@@ -18,11 +18,8 @@ def parent_of(pid: int) -> int:
 
 def pids_of(*words: str) -> list[int]:
     """Living processes whose command line holds every one of the words."""
-    return [
-        pid
-        for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*"))
-        if set(words) <= set(_command_line(pid)) and is_alive(pid)
-    ]
+    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return [pid for pid in pids if set(words) <= set(_command_line(pid)) and is_alive(pid)]
 
 
 def _command_line(pid: int) -> list[str]:

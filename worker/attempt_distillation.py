@@ -17,6 +17,7 @@ from worker.attempt_checkpoints import AttemptCheckpoints
 from worker.attempt_end import StopRequestedError
 from worker.attempt_evaluation import AttemptEvaluation, load_benchmarks, pinned_subset
 from worker.attempt_models import load_models
+from worker.attempt_reverse_kl import AttemptReverseKl
 from worker.evaluation.grader import Grader
 from worker.evaluation.plan import Benchmark
 from worker.rollouts.engine import RolloutEngine
@@ -68,8 +69,17 @@ def distil(attempt: Attempt, spec: JobSpec, *, device: torch.device, dtype: torc
             ranks=attempt.ranks,
         )
         trainer.note_evaluation(baseline_samples)
+        reverse_kl = AttemptReverseKl(
+            spec=spec,
+            benchmarks=benchmarks,
+            trainer=trainer,
+            teacher=models.teacher,
+            attempt=attempt,
+        )
+        reverse_kl.run(stages.BASELINE, phase=JobPhase.BASELINE_EVALUATION)
         _train(attempt, spec, trainer, evaluation, engine=models.student_engine)
         evaluation.run(stages.FINAL, phase=JobPhase.EVALUATING, engine=models.student_engine)
+        reverse_kl.run(stages.FINAL, phase=JobPhase.EVALUATING)
         models.student_engine.rest()
         if spec.evaluation.evaluate_teacher:
             assert models.teacher_engine is not None, "refused at submission"
@@ -118,6 +128,7 @@ def _train(
         finished = trainer.train(
             on_update=recorder.record_update,
             on_step=evaluate,
+            on_gradient_fidelity=recorder.record_now,
             on_checkpoint=checkpoint,
             should_stop=stop.is_set,
         )

@@ -1,7 +1,6 @@
 """An attempt at a regrade: the finished evaluations of another job, judged by today's grader and answers."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.problem_text import problem_sha256
@@ -10,19 +9,22 @@ from service.jobs.results import Job
 from service.jobs.spec import RegradeJobSpec
 from service.jobs.state import JobPhase
 from service.preflight.problem_hashes import problems_sha256
-from service.preflight.problems import load_benchmark
 from service.preflight.regrade import evaluation_of, find_regraded
-from service.settings import Settings
 from worker.attempt import Attempt
 from worker.attempt_end import StopRequestedError
 from worker.attempt_evaluation import sampling_sha256
 from worker.evaluation.evaluate import summarise
 from worker.evaluation.grader import Grader
 from worker.evaluation.plan import Benchmark
-from worker.evaluation.regrade import GradedBenchmark, by_benchmark, problems_of, regrade_samples
+from worker.evaluation.regrade import (
+    GradedBenchmark,
+    by_benchmark,
+    in_chunks,
+    problems_of,
+    regrade_samples,
+)
+from worker.graded_benchmarks import graded_benchmarks
 from worker.rollouts.prompts import Prompt
-
-SAMPLES_AT_ONCE = 256
 
 
 def regrade(attempt: Attempt, spec: RegradeJobSpec) -> None:
@@ -41,26 +43,6 @@ def regrade(attempt: Attempt, spec: RegradeJobSpec) -> None:
             names = {name for each, name in finished if each == stage}
             samples = _regrade_stage(attempt, source, stage, names, benchmarks, grader=grader)
             _record_evaluations(attempt, evaluation, stage, samples, benchmarks)
-
-
-def graded_benchmarks(
-    evaluation: EvaluationSpec, *, settings: Settings
-) -> Mapping[str, GradedBenchmark]:
-    """The benchmarks by name, with the problems and answers of today."""
-    benchmarks = {}
-    for index, benchmark in enumerate(evaluation.benchmarks):
-        field = f"evaluation.benchmarks.{index}.problems"
-        problems = load_benchmark(benchmark, settings=settings, field=field)
-        by_id = {problem.id: problem for problem in problems}
-        benchmarks[benchmark.name] = GradedBenchmark(benchmark, by_id)
-    return benchmarks
-
-
-def in_chunks(samples: Iterable[SampleRecord]) -> Iterator[list[SampleRecord]]:
-    """As many as are graded together: their texts are in memory."""
-    iterator = iter(samples)
-    while chunk := list(islice(iterator, SAMPLES_AT_ONCE)):
-        yield chunk
 
 
 def _regrade_stage(

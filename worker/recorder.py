@@ -13,7 +13,9 @@ from service.jobs.records import (
     AttemptEvent,
     CheckpointRecord,
     EvaluationRecord,
+    GradientFidelityRecord,
     PromptOverlapRecord,
+    ReverseKlRecord,
     SampleBatchRecord,
     UpdateRecord,
 )
@@ -127,6 +129,10 @@ class Recorder:
                 self._result_store.record_samples(self._lease, record)
             case PromptOverlapRecord():
                 self._result_store.record_overlap(self._lease, record)
+            case ReverseKlRecord():
+                self._result_store.record_reverse_kl(self._lease, record)
+            case GradientFidelityRecord():
+                self._result_store.record_gradient_fidelity(self._lease, record)
             case CheckpointRecord():
                 self._result_store.record_checkpoint(self._lease, record)
             case JobPhase():

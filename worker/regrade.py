@@ -18,9 +18,9 @@ from service.settings import Settings, load_settings
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
-from worker.attempt_regrade import graded_benchmarks, in_chunks
 from worker.evaluation.grader import Grader, grader_version
-from worker.evaluation.regrade import regrade_samples
+from worker.evaluation.regrade import in_chunks, regrade_samples
+from worker.graded_benchmarks import graded_benchmarks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,9 @@ from service.jobs.records import (
     AttemptEvent,
     CheckpointRecord,
     EvaluationRecord,
+    GradientFidelityRecord,
     PromptOverlapRecord,
+    ReverseKlRecord,
     SampleBatchRecord,
     UpdateRecord,
 )
@@ -35,6 +37,8 @@ Single = (
     EvaluationRecord
     | SampleBatchRecord
     | PromptOverlapRecord
+    | ReverseKlRecord
+    | GradientFidelityRecord
     | CheckpointRecord
     | JobPhase
     | AttemptEvent
@@ -45,7 +49,9 @@ Write = UpdateRecord | Single
 ADAPTERS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(
         tuple[kind],  # type: ignore[valid-type]
-        config=ConfigDict(ser_json_inf_nan="constants"),
+        config=ConfigDict(
+            ser_json_inf_nan="constants", ser_json_bytes="base64", val_json_bytes="base64"
+        ),
     )
     for kind in get_args(Write)
 }

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.api.processes import ServerProcess, broker, driftgate, free_port, postgres, running
+from benchmarks.api.processes import (
+    ServerProcess,
+    broker,
+    driftgate,
+    free_port,
+    others_apart,
+    postgres,
+    running,
+)
 from benchmarks.api.requests import Cost, HttpClient, cost_of
 from benchmarks.api.rows import Row, row
 from service.jobs.parsing import parse_spec
@@ -34,7 +42,7 @@ JSON_HEADERS = {"content-type": "application/json"}
 
 def job_rows(folder: Path, *, rounds: int, num_requests: int) -> list[Row]:
     rows = []
-    with broker(folder) as broker_url:
+    with others_apart(), broker(folder) as broker_url:
         sqlite_url = f"sqlite:///{folder / 'jobs.db'}"
         migrate(sqlite_url)
         with driftgate(

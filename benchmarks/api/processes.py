@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT_S = 120
+# On several, each hand-over to a thread wakes another core, and the same work takes twice the time.
+SERVER_CORE = max(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,14 @@ class ServerProcess:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, port: int, environment: Mapping[str, str], log: Path
+    command: Sequence[str],
+    *,
+    port: int,
+    environment: Mapping[str, str],
+    log: Path,
+    is_measured: bool = True,
 ) -> Iterator[ServerProcess]:
-    """The server, on one core, once it accepts connections; it is stopped at the end, with all of its children."""
+    """The server once it accepts connections, on SERVER_CORE if it is measured; at the end it is stopped, with all of its children."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -41,8 +48,8 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    # On several, each hand-over to a thread wakes another core, and the same work takes twice the time.
-    os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
+    if is_measured:
+        os.sched_setaffinity(process.pid, {SERVER_CORE})
     try:
         _wait_for_port(port, process, log)
         yield ServerProcess(process.pid, port)
@@ -53,6 +60,17 @@ def running(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextmanager
+def others_apart() -> Iterator[None]:
+    """Keeps this process, and what it starts but for measured servers, off SERVER_CORE where there is another."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before - {SERVER_CORE} or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager
@@ -92,7 +110,8 @@ def broker(folder: Path) -> Iterator[str]:
 
     port = free_port()
     command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with running(command, port=port, environment={}, log=folder / "broker.log"):
+    log = folder / "broker.log"
+    with running(command, port=port, environment={}, log=log, is_measured=False):
         yield f"redis://127.0.0.1:{port}/0"
 
 

@@ -29,6 +29,7 @@ function build(results, job) {
     names.map((name) => benchmark(name, results, stages, others)),
     names.length > 1 ? means(results) : null,
     names.map((name) => curve(name, during)),
+    distances(results.reverse_kls),
     overlaps(results.prompt_overlaps),
     h("p", { class: "note" }, results.note),
   ];
@@ -84,6 +85,26 @@ function curve(name, during) {
       h("thead", {}, h("tr", {}, h("td"), ks.map((k) => h("th", { scope: "col" }, `pass@${k}`)))),
       h("tbody", {}, points.map((one) => h("tr", {}, h("th", { scope: "row" }, stageInWords(one.stage)),
         ks.map((k) => h("td", {}, estimate(one.pass_at[k], probability))))))));
+}
+
+/** The reverse KL to the teacher on held-out problems, before and after. */
+function distances(measured) {
+  if (measured.length === 0) return null;
+  const names = [...new Set(measured.map((one) => one.benchmark))];
+  const stages = [...new Set(measured.map((one) => one.stage))];
+  const cell = (one) => one === undefined ? "–" : one.mean_nats === null ? "not finite" : [
+    h("span", { class: "estimate" }, number(one.mean_nats)),
+    one.standard_error_nats === null ? null : h("span", { class: "interval" }, `± ${number(one.standard_error_nats)}`)];
+  const [any] = measured;
+  return h("div", { class: "benchmark" },
+    h("h3", {}, "Reverse KL to the teacher", h("span", { class: "note" },
+      ` nats a token ± standard error, ${plural(any.num_responses, "fresh response")} to held-out problems,`
+      + ` ${any.estimator === "full_vocabulary" ? "over the whole vocabulary" : "of the sampled tokens"}`)),
+    h("table", { class: "numbers" },
+      h("caption", { class: "visually-hidden" }, "Reverse KL of the student to the teacher on held-out problems"),
+      h("thead", {}, h("tr", {}, h("td"), stages.map((stage) => h("th", { scope: "col" }, stageInWords(stage))))),
+      h("tbody", {}, names.map((name) => h("tr", {}, h("th", { scope: "row" }, name),
+        stages.map((stage) => h("td", {}, cell(measured.find((one) => one.benchmark === name && one.stage === stage)))))))));
 }
 
 function overlaps(found) {

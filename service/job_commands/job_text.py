@@ -16,7 +16,7 @@ from service.job_commands.display import (
     table,
     time_text,
 )
-from service.job_commands.result_tables import results_table
+from service.job_commands.result_tables import results_table, reverse_kl_table
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.loss_spec import TeacherTopKObjective
 from service.jobs.plans import Plan
@@ -52,6 +52,8 @@ def job_page(job: Job, results: JobResults) -> RenderableType:
     parts: list[RenderableType] = [fields]
     if results.evaluations:
         parts += [Text(), results_table(results)]
+    if results.reverse_kls:
+        parts += [Text(), reverse_kl_table(results)]
     if job.warnings:
         parts += [Text(), *warning_lines(job.warnings)]
     if job.failure is not None:

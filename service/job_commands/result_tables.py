@@ -28,6 +28,27 @@ def results_table(results: JobResults) -> Table:
     return lines
 
 
+def reverse_kl_table(results: JobResults) -> Table:
+    """The student's distance to the teacher on held-out problems, before and after training."""
+    numbers = ("nats a token", "standard error", "responses", "tokens")
+    lines = table("benchmark", "stage", *numbers, "reverse KL by", right=numbers)
+    for one in results.reverse_kls:
+        lines.add_row(
+            safe(one.benchmark),
+            safe(one.stage),
+            _nats(one.mean_nats, otherwise="not finite"),
+            _nats(one.standard_error_nats, otherwise=""),
+            f"{one.num_responses:,}",
+            f"{one.num_tokens:,}",
+            safe(one.estimator.replace("_", " ")),
+        )
+    return lines
+
+
+def _nats(value: float | None, *, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:.4f}"
+
+
 def comparison_page(comparison: Comparison) -> RenderableType:
     """Each job minus the first: differences with both intervals, or why there are none."""
     return Group(

@@ -113,6 +113,14 @@ class EvaluationSpec(SpecPart):
     )
     evaluate_teacher: StrictBool = False
     during_training: DuringTrainingSpec | None = None
+    reverse_kl_problems: int = Field(
+        default=32,
+        ge=0,
+        le=100_000,
+        description="Of a distillation: problems of each benchmark, chosen by a hash of their text, on one fresh "
+        "response to each of which the student's reverse KL to the teacher is measured before and after training; "
+        "0: it is not measured.",
+    )
     seed: Seed = Field(
         default=0, description="Seed of the samples, apart from the job's, so that jobs pair."
     )

@@ -47,7 +47,8 @@ class MemoryPlan(View):
     )
     rollout_logits_bytes: int = Field(description="One token's logits for each sequence, float32.")
     evaluation_cache_bytes: int | None = Field(
-        description="Keys and values of one batch of an evaluation, the larger of the two models'."
+        description="Keys and values of one batch of an evaluation, the largest of the two models' and of the "
+        "responses that the distance to the teacher is measured on."
     )
     engine_weights_bytes: int | None = Field(
         description="vLLM's copy of the student; 0 unless compute.engine is `vllm`. A GPU is rid of it while the "
@@ -86,7 +87,9 @@ class JobWork(View):
     """The whole job."""
 
     training: Work
-    evaluation: Work = Field(description="The student before and after; the teacher if asked for.")
+    evaluation: Work = Field(
+        description="The student before and after, and its distance to the teacher; the teacher if asked for."
+    )
     total: Work
 
 

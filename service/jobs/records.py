@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from service.jobs.catalog import Metric
 
@@ -17,10 +18,27 @@ class BlockDrift:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenDriftRecord:
+    """Drift token by token of one update, response behind response; numbers are little-endian.
+
+    minibatch: of the step's minibatches, from 1. response_lengths: uint32, valid tokens of each response.
+    drift_nats, abs_losses: float16 a token; the losses before the gate weighs them, at most 65,504. newlines: whether a
+    token's text holds one, a bit each, the first the highest of its byte.
+    """
+
+    minibatch: int
+    num_responses_left_out: int
+    response_lengths: bytes
+    drift_nats: bytes
+    abs_losses: bytes
+    newlines: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateRecord:
     """One optimiser update. `step` and `update` count from 1 over the whole job.
 
-    at: when the update ended, UTC by the worker's clock; the recorder notes it.
+    at: when the update ended, UTC by the worker's clock; the recorder notes it. token_drift: of few updates.
     """
 
     step: int
@@ -28,6 +46,7 @@ class UpdateRecord:
     metrics: Mapping[Metric, float]
     drift_by_block: tuple[BlockDrift, ...]
     at: datetime | None = None
+    token_drift: TokenDriftRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,64 @@ class EvaluationRecord:
     num_response_tokens: int
     seconds: float
     problems: tuple[ProblemOutcome, ...]
+
+
+class KlEstimator(StrEnum):
+    """How the reverse KL at a token is told from the two models."""
+
+    FULL_VOCABULARY = "full_vocabulary"
+    SAMPLED_TOKEN = "sampled_token"
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseKlRecord:
+    """The student's reverse KL to the teacher on fresh responses to a benchmark's problems; `stage` as above.
+
+    mean_nats: a valid token; None where no token is valid or it is not finite. standard_error_nats: over other
+    responses; None also of a single one.
+    """
+
+    benchmark: str
+    stage: str
+    estimator: KlEstimator
+    num_responses: int
+    num_tokens: int
+    mean_nats: float | None
+    standard_error_nats: float | None
+    problems_sha256: str
+    max_response_tokens: int
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightingFidelity:
+    """How one way to weigh a reused batch points: None where a gradient is zero or not finite.
+
+    norm_ratio: the gradient's norm over the reference's.
+    """
+
+    weighting: str
+    cosine: float | None
+    norm_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GradientFidelityRecord:
+    """Gradients of a batch that was reused `depth` times, against one of fresh responses.
+
+    step, update: those that begin with the batch, from 1 over the whole job. half_cosine: of the gradients of the two
+    halves of the fresh responses. reverse_kl_nats: mean over fresh tokens, None where it is not finite.
+    """
+
+    step: int
+    update: int
+    depth: int
+    num_tokens: int
+    num_fresh_tokens: int
+    reverse_kl_nats: float | None
+    half_cosine: float | None
+    weightings: tuple[WeightingFidelity, ...]
 
 
 @dataclass(frozen=True, slots=True)

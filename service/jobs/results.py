@@ -279,6 +279,28 @@ class StageMean(View):
     pass_at: dict[str, PassEstimate] = Field(description="Keyed by k.")
 
 
+class ReverseKl(View):
+    """The student's reverse KL to the teacher, Σ π (log π − log q), on fresh responses to held-out problems."""
+
+    benchmark: str
+    stage: str = Field(description="`baseline` or `final`.")
+    attempt: int
+    estimator: str = Field(
+        description="`full_vocabulary`: exact at every token; `sampled_token`: log π − log q of the sampled token, "
+        "of a teacher whose weights the worker does not have."
+    )
+    num_responses: int = Field(description="One a problem, sampled at temperature 1 and top-p 1.")
+    num_tokens: int = Field(description="Valid response tokens, over which the mean is taken.")
+    mean_nats: float | None = Field(description="A token; null where it is not finite.")
+    standard_error_nats: float | None = Field(
+        description="Of the mean, over other responses to other problems of the kind."
+    )
+    problems_sha256: str = Field(description="Of the normalised problems, in order.")
+    max_response_tokens: int = Field(description="Of `rollout`.")
+    seed: int
+    seconds: float
+
+
 class OverlapExample(View):
     """A prompt that shares text with a problem of a benchmark."""
 
@@ -306,6 +328,10 @@ class JobResults(View):
     differences: tuple[BenchmarkDifference, ...]
     prompt_overlaps: tuple[PromptOverlap, ...] = Field(
         description="Empty where nothing is trained, or nothing was compared yet."
+    )
+    reverse_kls: tuple[ReverseKl, ...] = Field(
+        default=(),
+        description="By stage and benchmark; empty where it was not measured.",
     )
     note: str
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StrictBool, StringConstraints, Tag, model_validator
 
+from service.jobs.diagnostics_spec import DiagnosticsSpec, refuse_unmeasurable
 from service.jobs.engine_limits import refuse_temperatures
 from service.jobs.evaluation_spec import EvaluationSpec
 from service.jobs.export_spec import ExportDestination
@@ -225,6 +226,7 @@ class JobSpec(SpecPart):
         le=MAX_TOKENS,
         description="Response positions per row of the drift map, whatever the gate's granularity.",
     )
+    diagnostics: DiagnosticsSpec = DiagnosticsSpec()
     seed: Seed = 0
 
     @property
@@ -275,6 +277,18 @@ class JobSpec(SpecPart):
                 "compute.offload": compute.offload if compute.offload != "none" else None,
                 "lora": "set" if self.lora is not None else None,
                 "teacher.endpoint": "set" if self.teacher.endpoint is not None else None,
+            },
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _check_diagnostics(self) -> "JobSpec":
+        refuse_unmeasurable(
+            self.diagnostics.gradient_fidelity,
+            {
+                "resources.gpus": str(self.resources.gpus) if self.resources.gpus > 1 else None,
+                "teacher.endpoint": "set" if self.teacher.endpoint is not None else None,
+                "compute.engine": "vllm" if self.compute.engine == "vllm" else None,
             },
         )
         return self

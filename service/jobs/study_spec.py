@@ -91,7 +91,8 @@ class ContrastSpec(SpecPart):
     minus: ArmName | None = Field(default=None, description="The baseline arm where null.")
     metric: StudyMetric = Field(
         default="pass@8",
-        description="`pass@K` of a K that is evaluated, as the mean over benchmarks, or `reverse_kl`.",
+        description="`pass@K` of a K that is evaluated, as the mean over benchmarks, or `reverse_kl`, "
+        "measured on held-out problems unless `evaluation.reverse_kl_problems` is 0.",
     )
 
 
@@ -141,7 +142,9 @@ class StudySpec(SpecPart):
     @property
     def metrics(self) -> tuple[str, ...]:
         """What the arms are compared by."""
-        return (*(f"pass@{k}" for k in self.base.evaluation.k), REVERSE_KL)
+        evaluation = self.base.evaluation
+        distance = (REVERSE_KL,) if evaluation.reverse_kl_problems else ()
+        return (*(f"pass@{k}" for k in evaluation.k), *distance)
 
     @property
     def contrast_minus(self) -> str:

@@ -18,6 +18,7 @@ from service.preflight.tensor_sizes import (
     support_chunk_bytes,
     targets_bytes,
 )
+from service.preflight.work import num_reverse_kl_responses
 
 BYTES_OF_DTYPE = {"float32": 4, "bfloat16": 2}
 
@@ -71,14 +72,14 @@ def _memory_plan(
         activations = _activation_bytes(spec, student, element_bytes=element_bytes)
         rollout_cache = cache_bytes(
             student,
-            num_sequences=_num_sequences(spec, _num_responses(spec)),
+            num_sequences=_num_sequences(spec, _num_sampled(spec)),
             num_positions=spec.rollout.max_prompt_tokens + spec.rollout.max_response_tokens,
             element_bytes=element_bytes,
         )
     head_chunk = _head_chunk_bytes(
         spec, vocab_size, student, num_tokens=num_tokens, element_bytes=element_bytes
     )
-    rollout_logits = _num_sequences(spec, _num_responses(spec)) * vocab_size * FLOAT32_BYTES
+    rollout_logits = _num_sequences(spec, _num_sampled(spec)) * vocab_size * FLOAT32_BYTES
     evaluation_cache = _evaluation_cache_bytes(
         spec,
         student,
@@ -216,6 +217,13 @@ def _num_responses(spec: JobSpec) -> int:
     return spec.rollout.prompts_per_step * spec.rollout.samples_per_prompt
 
 
+def _num_sampled(spec: JobSpec) -> int:
+    """Responses of the largest rollout, which may be one that gradients are measured on."""
+    wanted = spec.diagnostics.gradient_fidelity
+    num_fresh = (wanted.fresh_samples_per_prompt or 0) if wanted is not None else 0
+    return spec.rollout.prompts_per_step * max(spec.rollout.samples_per_prompt, num_fresh)
+
+
 def _num_sequences(spec: JobSpec, num_wanted: int) -> int:
     return min(spec.compute.rollout_batch_size, num_wanted)
 
@@ -224,7 +232,9 @@ def _microbatch_tokens(spec: JobSpec) -> int:
     """Positions of the largest micro-batch: as many whole sequences as fit, and at least one."""
     longest = spec.rollout.max_prompt_tokens + spec.rollout.max_response_tokens
     num_fitting = max(1, spec.compute.max_tokens_per_microbatch // longest)
-    num_in_minibatch = -(-_num_responses(spec) // spec.reuse.minibatches)
+    # Fresh responses of a measurement are differentiated in two halves.
+    num_at_once = max(_num_responses(spec), -(-_num_sampled(spec) // 2))
+    num_in_minibatch = -(-num_at_once // spec.reuse.minibatches)
     if num_fitting >= num_in_minibatch:
         return num_in_minibatch * longest
     # Shorter sequences may fill the budget to the brim.
@@ -294,4 +304,13 @@ def _evaluation_cache_bytes(
         for model in models
         if model is not None
     ]
-    return max(sizes) if len(sizes) == len(models) else None
+    if len(sizes) < len(models) or student is None:
+        return None
+    num_responses = max(num_reverse_kl_responses(spec, num_benchmark_problems))
+    of_reverse_kl = cache_bytes(
+        student,
+        num_sequences=_num_sequences(spec, num_responses),
+        num_positions=spec.rollout.max_prompt_tokens + spec.rollout.max_response_tokens,
+        element_bytes=element_bytes,
+    )
+    return max(*sizes, of_reverse_kl)

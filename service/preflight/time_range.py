@@ -11,6 +11,7 @@ from service.jobs.plans import JobWork, StepWork, TimeRange
 from service.jobs.spec import JobSpec
 from service.preflight.architecture import Architecture
 from service.preflight.tensor_sizes import cache_bytes
+from service.preflight.work import num_reverse_kl_responses
 
 HALF_BYTES = 2
 
@@ -95,7 +96,7 @@ def _product_flops(spec: JobSpec, step: StepWork) -> int | None:
 def _decoding_seconds(
     spec: JobSpec, student: Architecture, num_benchmark_problems: Sequence[int], gpu: AssumedGpu
 ) -> float:
-    """Of all rollouts, and of the student evaluated before and after."""
+    """Of all rollouts, and of the student evaluated and measured before and after."""
     rollout, evaluation = spec.rollout, spec.evaluation
     num_responses = rollout.prompts_per_step * rollout.samples_per_prompt
     num_samples = sum(
@@ -104,7 +105,8 @@ def _decoding_seconds(
             evaluation.benchmarks, num_benchmark_problems, strict=True
         )
     )
-    of_step, of_evaluation = (
+    num_measured = sum(num_reverse_kl_responses(spec, num_benchmark_problems))
+    of_step, of_evaluation, of_reverse_kl = (
         _seconds_of_batches(
             spec,
             student,
@@ -115,9 +117,10 @@ def _decoding_seconds(
         for num_sequences, num_tokens in (
             (num_responses, rollout.max_response_tokens),
             (num_samples, evaluation.max_response_tokens),
+            (num_measured, rollout.max_response_tokens),
         )
     )
-    return spec.steps * of_step + 2 * of_evaluation
+    return spec.steps * of_step + 2 * (of_evaluation + of_reverse_kl)
 
 
 def _seconds_of_batches(

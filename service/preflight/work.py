@@ -10,6 +10,8 @@ from service.jobs.loss_spec import (
     Direction,
     Granularity,
     Normalization,
+    Objective,
+    SampledTokenObjective,
     TeacherTopKObjective,
 )
 from service.jobs.plans import JobWork, StepWork, Work
@@ -81,8 +83,8 @@ def job_work(
     teacher: Architecture | None,
     num_benchmark_problems: Sequence[int],
 ) -> JobWork:
-    """All steps, and the benchmarks before, during and after them."""
-    training = times(step.total, spec.steps)
+    """All steps with what is measured of their gradients, and the benchmarks before, during and after them."""
+    training = total((times(step.total, spec.steps), _gradient_fidelity(spec, student, teacher)))
     evaluation = _evaluations(spec, num_benchmark_problems, student=student, teacher=teacher)
     return JobWork(training=training, evaluation=evaluation, total=total((training, evaluation)))
 
@@ -156,6 +158,56 @@ def _update(spec: JobSpec, batch: Batch, model: Architecture | None) -> Work:
     return Work(tokens=batch.num_tokens, flops=flops)
 
 
+def num_weightings(objective: Objective) -> int:
+    """Ways to weigh a batch that a measurement of gradients compares: the job's, and by advantage, clip and gate."""
+    num_gates = 4
+    return 1 + (num_gates if isinstance(objective, TeacherTopKObjective) else 4 * num_gates)
+
+
+def _gradient_fidelity(
+    spec: JobSpec, student: Architecture | None, teacher: Architecture | None
+) -> Work:
+    """At each measured step the updates to the deepest depth; at each depth the reference, on fresh responses and on the
+    batch, and every weighting. Any update may need a forward pass for its gate.
+    """
+    wanted = spec.diagnostics.gradient_fidelity
+    if wanted is None:
+        return Work(tokens=0, flops=0)
+    num_prompts = spec.rollout.prompts_per_step
+    num_stale = num_prompts * spec.rollout.samples_per_prompt
+    num_fresh = num_prompts * (wanted.fresh_samples_per_prompt or spec.rollout.samples_per_prompt)
+    tokens = {
+        "prompt_tokens": spec.rollout.max_prompt_tokens,
+        "response_tokens": spec.rollout.max_response_tokens,
+    }
+    stale = Batch(num_prompts=num_stale, num_responses=num_stale, **tokens)
+    fresh = Batch(num_prompts=num_fresh, num_responses=num_fresh, **tokens)
+    adapters = _num_adapter_parameters(spec, student)
+    scored = forward(stale, student, num_adapter_parameters=adapters)
+    update = total((scored, _update(spec, stale, student)))
+    sampled = forward(
+        Batch(num_prompts=num_prompts, num_responses=num_fresh, **tokens),
+        student,
+        num_adapter_parameters=adapters,
+    )
+    of_depth = (
+        sampled,
+        times(update, num_weightings(spec.objective)),
+        *(_reference(spec, batch, student, teacher) for batch in (fresh, stale)),
+    )
+    deepest = share(update, wanted.depths[-1], spec.reuse.minibatches)
+    of_step = (scored, deepest, *(times(each, len(wanted.depths)) for each in of_depth))
+    return times(total(of_step), min(wanted.num_batches, spec.steps))
+
+
+def _reference(
+    spec: JobSpec, batch: Batch, student: Architecture | None, teacher: Architecture | None
+) -> Work:
+    """The whole head is differentiated, as for sampled tokens."""
+    of_all = spec.model_copy(update={"objective": SampledTokenObjective()})
+    return total((_update(of_all, batch, student), forward(batch, teacher)))
+
+
 def _num_adapter_parameters(spec: JobSpec, student: Architecture | None) -> int:
     if spec.lora is None or student is None:
         return 0
@@ -169,7 +221,9 @@ def _evaluations(
     student: Architecture | None,
     teacher: Architecture | None,
 ) -> Work:
-    """The student twice on everything and now and then on a subset; the teacher once if asked for."""
+    """The student twice on everything and now and then on a subset, its distance to the teacher twice; the teacher
+    once if asked for.
+    """
 
     def student_on(num_problems: Sequence[int]) -> Work:
         return evaluation_work(
@@ -185,6 +239,9 @@ def _evaluations(
     if during is not None:
         subset = student_on([min(each, during.max_problems) for each in num_benchmark_problems])
         works.append(times(subset, num_evaluations_during_training(spec)))
+    works.append(
+        times(_reverse_kl(spec, num_benchmark_problems, student=student, teacher=teacher), 2)
+    )
     if spec.evaluation.evaluate_teacher:
         works.append(
             evaluation_work(
@@ -195,3 +252,28 @@ def _evaluations(
             )
         )
     return total(works)
+
+
+def num_reverse_kl_responses(spec: JobSpec, num_benchmark_problems: Sequence[int]) -> list[int]:
+    """Of each benchmark, in one measurement of the distance to the teacher."""
+    return [min(each, spec.evaluation.reverse_kl_problems) for each in num_benchmark_problems]
+
+
+def _reverse_kl(
+    spec: JobSpec,
+    num_benchmark_problems: Sequence[int],
+    *,
+    student: Architecture | None,
+    teacher: Architecture | None,
+) -> Work:
+    """One fresh response a problem, sampled by the student and passed once through either model."""
+    num_responses = sum(num_reverse_kl_responses(spec, num_benchmark_problems))
+    batch = Batch(
+        num_prompts=num_responses,
+        num_responses=num_responses,
+        prompt_tokens=spec.rollout.max_prompt_tokens,
+        response_tokens=spec.rollout.max_response_tokens,
+    )
+    adapters = _num_adapter_parameters(spec, student)
+    by_student = forward(batch, student, num_adapter_parameters=adapters)
+    return total([times(by_student, 2), _teacher_scoring(spec, batch, teacher)])

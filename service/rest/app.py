@@ -19,6 +19,7 @@ from service.rest import (
     checkpoints,
     comparisons,
     datasets,
+    gate_simulations,
     job_results,
     jobs,
     live,
@@ -77,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(jobs.router)
     app.include_router(live.router)
     app.include_router(job_results.router)
+    app.include_router(gate_simulations.router)
     app.include_router(checkpoints.router)
     app.include_router(comparisons.router)
     app.include_router(studies.router)

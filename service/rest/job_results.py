@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from service.jobs.comparisons import SamplePlan
+from service.jobs.gradient_fidelity import GradientFidelity
 from service.jobs.results import (
     DriftMap,
     JobMetrics,
@@ -14,6 +15,7 @@ from service.jobs.results import (
 )
 from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_PAGE_SIZE
 from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.gradient_examples import GRADIENT_FIDELITY_EXAMPLE
 from service.rest.parameters import (
     NOT_FOUND,
     AfterUpdate,
@@ -63,6 +65,19 @@ def get_drift_map(
     ] = 400,
 ) -> DriftMap:
     return operations.drift_map(job_id, after_update=after_update, max_rows=max_rows)
+
+
+@router.get(
+    "/{job_id}/gradient-fidelity",
+    summary="How near the gradients of reused batches stayed to fresh ones",
+    responses=NOT_FOUND | NOT_MODIFIED | GRADIENT_FIDELITY_EXAMPLE,
+    dependencies=[UNLESS_KNOWN],
+)
+def get_gradient_fidelity(job_id: JobId, operations: FromApp) -> GradientFidelity:
+    """Of a job with `diagnostics.gradient_fidelity`: for each measured batch and reuse depth, the stale gradient of every
+    weighting against one of the full-vocabulary reverse KL on fresh responses.
+    """
+    return operations.gradient_fidelity(job_id)
 
 
 @router.get(

@@ -21,6 +21,7 @@ READING_VERBS = (
     "List",
     "Query",
     "ServerReflection",
+    "Simulate",
     "Stream",
     "Watch",
 )

@@ -47,6 +47,14 @@ def study_data(message: studies_pb2.StudySpec) -> dict[str, object]:
     return _data(message, code=ErrorCode.INVALID_SPEC, what="The study")
 
 
+def gate_data(message: spec_pb2.GateSpec) -> dict[str, object]:
+    """The fields of a gate that were set.
+
+    Raises INVALID_ARGUMENT for enum values and fields that this server does not know.
+    """
+    return _data(message, code=ErrorCode.INVALID_ARGUMENT, what="The gate")
+
+
 def parse_body(
     model: type[Body], message: Message, *, without: Iterable[str] = (), **fields: object
 ) -> Body:

@@ -4,9 +4,14 @@ from service.jobs.access import Caller
 from service.jobs.metric_queries import DEFAULT_MAX_POINTS, MetricQuery, MetricX
 from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_COUNT, Operations
 from service.rpc.convert import view_message
-from service.rpc.generated.driftgate.v1 import comparisons_pb2, evaluations_pb2, metrics_pb2
+from service.rpc.generated.driftgate.v1 import (
+    comparisons_pb2,
+    evaluations_pb2,
+    gate_simulations_pb2,
+    metrics_pb2,
+)
 from service.rpc.generated.driftgate.v1 import results_pb2 as pb
-from service.rpc.requests import choice, choice_of_text, finite, require, text_of
+from service.rpc.requests import choice, choice_of_text, finite, gate_data, require, text_of
 
 DEFAULT_MAX_ROWS = 400
 MAX_ROWS = 2000
@@ -57,6 +62,20 @@ class ResultService:
             request.job_id, after_update=_after_update(request), max_rows=rows
         )
         return pb.GetDriftMapResponse(drift_map=view_message(metrics_pb2.DriftMap, drift_map))
+
+    def SimulateGate(
+        self, request: pb.SimulateGateRequest, _caller: Caller
+    ) -> pb.SimulateGateResponse:
+        simulation = self._operations.simulate_gate(request.job_id, gate_data(request.gate))
+        return pb.SimulateGateResponse(
+            simulation=view_message(gate_simulations_pb2.GateSimulation, simulation)
+        )
+
+    def GetGradientFidelity(
+        self, request: pb.GetGradientFidelityRequest, _caller: Caller
+    ) -> pb.GetGradientFidelityResponse:
+        fidelity = self._operations.gradient_fidelity(request.job_id)
+        return view_message(pb.GetGradientFidelityResponse, fidelity)
 
     def GetResults(self, request: pb.GetResultsRequest, _caller: Caller) -> pb.GetResultsResponse:
         results = self._operations.results(

@@ -26,6 +26,7 @@ from service.statistics.counts import Counts
 from service.statistics.estimates import mean_pass_estimate, pass_estimate
 from service.statistics.majority import Vote, majority_estimate
 from service.storage.result_reads import effective_evaluations
+from service.storage.reverse_kls import read_reverse_kls
 from service.storage.sample_store import sample_rows
 from service.storage.tables import (
     EvaluationProblemRow,
@@ -60,6 +61,7 @@ def read_results(session: Session, job_id: str, *, include_problems: bool) -> Jo
         means=_means(evaluations),
         differences=_differences(evaluations),
         prompt_overlaps=_prompt_overlaps(session, job_id),
+        reverse_kls=read_reverse_kls(session, job_id),
         note=NOTE,
     )
 

@@ -20,6 +20,9 @@ from service.storage.tables import (
     CheckpointRow,
     EvaluationRow,
     EvaluationSampleRow,
+    GradientFidelityRow,
+    ReverseKlRow,
+    TokenDriftRow,
     UpdateMetricsRow,
 )
 
@@ -115,8 +118,11 @@ def effective_checkpoints(session: Session, job_id: str) -> list[Checkpoint]:
 
 def stands(
     table: type[UpdateMetricsRow]
+    | type[TokenDriftRow]
     | type[EvaluationRow]
     | type[EvaluationSampleRow]
+    | type[ReverseKlRow]
+    | type[GradientFidelityRow]
     | type[CheckpointRow],
 ) -> ColumnElement[bool]:
     """No later attempt resumed from before this row."""

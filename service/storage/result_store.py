@@ -12,17 +12,24 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from service.jobs.gradient_fidelity import GradientFidelity
 from service.jobs.metric_queries import LatestMetrics
 from service.jobs.records import (
     BlockDrift,
     CheckpointRecord,
     EvaluationRecord,
+    GradientFidelityRecord,
     PromptOverlapRecord,
+    ReverseKlRecord,
     UpdateRecord,
 )
 from service.jobs.results import Checkpoint, DriftMap, JobCheckpoints, JobMetrics, JobResults
 from service.jobs.spec import JobSpec
 from service.storage.evaluation_reads import read_results
+from service.storage.gradient_fidelities import (
+    insert_gradient_fidelity,
+    read_gradient_fidelity,
+)
 from service.storage.job_rows import job_row, stored_spec, updates_per_step
 from service.storage.metric_chunks import add_full_chunks
 from service.storage.metric_numbers import json_number
@@ -34,6 +41,7 @@ from service.storage.result_reads import (
     read_drift_map,
     read_metrics,
 )
+from service.storage.reverse_kls import insert_reverse_kl, standing_reverse_kls
 from service.storage.sample_store import SampleStore, update_index_of
 from service.storage.state_moves import (
     Lease,
@@ -49,6 +57,7 @@ from service.storage.tables import (
     PromptOverlapRow,
     UpdateMetricsRow,
 )
+from service.storage.token_drifts import KeptUpdate, insert_token_drifts, read_token_drifts
 
 
 class ResultStore(SampleStore):
@@ -84,6 +93,7 @@ class ResultStore(SampleStore):
             if insert_new(session, UpdateMetricsRow, rows):
                 updates = [record.update for record in records]
                 add_full_chunks(session, lease.job_id, epoch=lease.epoch, updates=updates)
+            insert_token_drifts(session, lease, records)
 
     def resume_from(self, lease: Lease, *, update: int) -> None:
         """Note that this attempt trains on from `update`; later rows of earlier attempts fall."""
@@ -150,6 +160,18 @@ class ResultStore(SampleStore):
             key = {"job_id": lease.job_id, "epoch": lease.epoch}
             insert_new(session, PromptOverlapRow, [key | asdict(record)])
 
+    def record_reverse_kl(self, lease: Lease, record: ReverseKlRecord) -> None:
+        with self._database.transaction() as session:
+            trained, now = held_row(session, lease).update_index, self._database.now(session)
+            change_under_fence(session, lease, now=now)
+            update_index = update_index_of(record.stage, trained=trained)
+            insert_reverse_kl(session, lease, record, update_index=update_index, now=now)
+
+    def record_gradient_fidelity(self, lease: Lease, record: GradientFidelityRecord) -> None:
+        with self._database.transaction() as session:
+            change_under_fence(session, lease, now=self._database.now(session))
+            insert_gradient_fidelity(session, lease, record)
+
     def record_checkpoint(self, lease: Lease, record: CheckpointRecord) -> None:
         """The commit point of a checkpoint: from here on the job can resume from it."""
         with self._database.transaction() as session:
@@ -203,6 +225,12 @@ class ResultStore(SampleStore):
         with self._database.read() as session:
             return {(row.stage, row.benchmark) for row in effective_evaluations(session, job_id)}
 
+    def reverse_kls_measured(self, job_id: str) -> set[tuple[str, str]]:
+        """(stage, benchmark) of every measurement that stands."""
+        with self._database.read() as session:
+            rows = standing_reverse_kls(session, [job_id])
+            return {(row.stage, row.benchmark) for row in rows}
+
     def metrics(
         self, job_id: str, *, names: Sequence[str] = (), after_update: int = 0
     ) -> JobMetrics:
@@ -233,6 +261,17 @@ class ResultStore(SampleStore):
                 after_update=after_update,
                 max_rows=max_rows,
             )
+
+    def gradient_fidelity(self, job_id: str) -> GradientFidelity:
+        """Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            return read_gradient_fidelity(session, job_id)
+
+    def token_drifts(self, job_id: str, *, after_update: int, limit: int) -> list[KeptUpdate]:
+        """The first so many of the updates whose drift was kept, after that update."""
+        with self._database.read() as session:
+            return read_token_drifts(session, job_id, after_update=after_update, limit=limit)
 
     def results(self, job_id: str, *, include_problems: bool = False) -> JobResults:
         """Raises JOB_NOT_FOUND."""

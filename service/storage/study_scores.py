@@ -8,14 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.jobs import stages
-from service.jobs.catalog import Metric
 from service.statistics.counts import Counts
-from service.storage.metric_numbers import number_of_json
 from service.storage.result_reads import stands
-from service.storage.tables import EvaluationProblemRow, EvaluationRow, UpdateMetricsRow
+from service.storage.reverse_kls import standing_reverse_kls
+from service.storage.tables import EvaluationProblemRow, EvaluationRow, ReverseKlRow
 
-# The newest so many updates: one batch of rollouts alone would be noise.
-NUM_UPDATES_AVERAGED = 50
 STAGES = (stages.BASELINE, stages.FINAL)
 
 
@@ -38,7 +35,10 @@ class ScoredBenchmark:
 
 @dataclass(slots=True)
 class RunScores:
-    """Of one job: benchmarks by name, before and after training; nats to the teacher, None where not recorded."""
+    """Of one job: benchmarks by name, before and after training.
+
+    reverse_kl: to the teacher after training, nats a token; None where it was not measured or is not finite.
+    """
 
     before: dict[str, ScoredBenchmark] = field(default_factory=dict)
     after: dict[str, ScoredBenchmark] = field(default_factory=dict)
@@ -70,17 +70,21 @@ def read_scores(session: Session, job_ids: Sequence[str]) -> Mapping[str, RunSco
     return scores
 
 
-def read_reverse_kl(session: Session, job_id: str) -> float | None:
-    """Mean of log pi_old − log q over the sampled tokens of the newest updates; None where nothing is recorded."""
-    rows = session.scalars(
-        select(UpdateMetricsRow.metric_values)
-        .where(UpdateMetricsRow.job_id == job_id, stands(UpdateMetricsRow))
-        .order_by(UpdateMetricsRow.update_index.desc())
-        .limit(NUM_UPDATES_AVERAGED)
-    )
-    found = [number_of_json(values.get(Metric.TEACHER_LOG_RATIO)) for values in rows]
-    numbers = [number for number in found if number is not None]
-    return sum(numbers) / len(numbers) if numbers else None
+def read_reverse_kls(session: Session, job_ids: Sequence[str]) -> Mapping[str, float | None]:
+    """By job, on held-out problems after training; jobs of which nothing was measured are not there."""
+    by_job: dict[str, list[ReverseKlRow]] = defaultdict(list)
+    for row in standing_reverse_kls(session, job_ids, stage=stages.FINAL):
+        by_job[row.job_id].append(row)
+    return {job_id: _mean_over_tokens(rows) for job_id, rows in by_job.items()}
+
+
+def _mean_over_tokens(rows: Sequence[ReverseKlRow]) -> float | None:
+    """Of the benchmarks together; None where one of them is not finite."""
+    nats = [None if row.mean_nats is None else row.mean_nats * row.num_tokens for row in rows]
+    known = [each for each in nats if each is not None]
+    if len(known) < len(nats):
+        return None
+    return sum(known) / sum(row.num_tokens for row in rows)
 
 
 def _counts(

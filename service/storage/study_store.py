@@ -27,7 +27,7 @@ from service.storage.new_jobs import Submission, submit_in_transaction
 from service.storage.new_rows import insert_new
 from service.storage.study_reads import StudyReads
 from service.storage.study_rows import RunRow, record_change, run_rows, study_row, study_view
-from service.storage.study_scores import RunScores, read_reverse_kl, read_scores
+from service.storage.study_scores import RunScores, read_reverse_kls, read_scores
 from service.storage.tables import JobRow, StudyEventRow, StudyRow, StudyRunRow
 
 
@@ -252,8 +252,8 @@ class StudyStore(StudyReads):
         """By job, of those that are named."""
         with self._database.read() as session:
             scores = read_scores(session, job_ids)
-            for job_id, one in scores.items():
-                one.reverse_kl = read_reverse_kl(session, job_id)
+            for job_id, reverse_kl in read_reverse_kls(session, job_ids).items():
+                scores[job_id].reverse_kl = reverse_kl
             return scores
 
 

@@ -241,6 +241,26 @@ class UpdateMetricsRow(Table):
     drift_by_block: Mapped[Any] = mapped_column(JSON)
 
 
+class TokenDriftRow(Table):
+    """Drift token by token of one update as one attempt computed it; `TokenDriftRecord` says what the bytes are."""
+
+    __tablename__ = "token_drifts"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    update_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int]
+    minibatch: Mapped[int]
+    num_responses_left_out: Mapped[int]
+    response_lengths: Mapped[bytes] = mapped_column(LargeBinary)
+    drift_nats: Mapped[bytes] = mapped_column(LargeBinary)
+    abs_losses: Mapped[bytes] = mapped_column(LargeBinary)
+    newlines: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class MetricChunkRow(Table):
     """One column of metrics over consecutive updates of one attempt, made from full runs of `update_metrics`.
 
@@ -370,6 +390,54 @@ class PromptOverlapRow(Table):
     num_overlapping: Mapped[int]
     num_dropped: Mapped[int]
     examples: Mapped[Any] = mapped_column(JSON)
+
+
+class ReverseKlRow(Table):
+    """The student's distance to the teacher on one benchmark; nats are NULL where they are not finite."""
+
+    __tablename__ = "reverse_kls"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    stage: Mapped[str] = mapped_column(String(16), primary_key=True)
+    benchmark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    update_index: Mapped[int]
+    estimator: Mapped[str] = mapped_column(String(16))
+    num_responses: Mapped[int]
+    num_tokens: Mapped[int]
+    mean_nats: Mapped[float | None]
+    standard_error_nats: Mapped[float | None]
+    problems_sha256: Mapped[str] = mapped_column(String(64))
+    max_response_tokens: Mapped[int]
+    seed: Mapped[int]
+    seconds: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class GradientFidelityRow(Table):
+    """Gradients at one reuse depth of a batch; `update_index` is the batch's first update.
+
+    weightings: [name, cosine, norm ratio] of each, null where a gradient is zero or not finite.
+    """
+
+    __tablename__ = "gradient_fidelities"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "epoch"], ["attempts.job_id", "attempts.epoch"]),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    update_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    depth: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int]
+    num_tokens: Mapped[int]
+    num_fresh_tokens: Mapped[int]
+    reverse_kl_nats: Mapped[float | None]
+    half_cosine: Mapped[float | None]
+    weightings: Mapped[Any] = mapped_column(JSON)
 
 
 class CheckpointRow(Table):

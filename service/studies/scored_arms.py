@@ -21,7 +21,7 @@ RunCounts = Sequence[Counts]
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """One run with what it scored after training; nats to the teacher, None where not recorded."""
+    """One run with what it scored after training; nats to the teacher, None where not measured or not finite."""
 
     seed: int
     counts: RunCounts
@@ -40,6 +40,10 @@ class ScoredArms:
         value_of = _reader_of(metric)
         found = {seed: value_of(run) for seed, run in self.by_arm[arm].items()}
         return {seed: value for seed, value in found.items() if value is not None}
+
+    def num_without(self, metric: str) -> int:
+        """Of all arms' runs."""
+        return sum(len(runs) - len(self.values(arm, metric)) for arm, runs in self.by_arm.items())
 
     def counts(self, arm: str, seeds: Sequence[int]) -> list[RunCounts]:
         return [self.by_arm[arm][seed].counts for seed in seeds]

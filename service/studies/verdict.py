@@ -205,8 +205,15 @@ def _notes(spec: StudySpec, runs: Sequence[RunRow], arms: ScoredArms) -> Iterabl
             f"{_runs(len(arms.left_out))} in no mean. An arm whose worst runs fail looks better than it is: read its "
             "collapse rate beside its scores."
         )
-    if any(arms.values(arm.name, REVERSE_KL) for arm in spec.arms):
+    if REVERSE_KL not in spec.metrics:
+        return
+    yield (
+        "reverse_kl is the reverse KL to the teacher after training, nats a token, on fresh responses to at most "
+        f"{spec.base.evaluation.reverse_kl_problems} problems of each benchmark."
+    )
+    without = arms.num_without(REVERSE_KL)
+    if without:
         yield (
-            "reverse_kl is the sampled reverse KL to the teacher, nats a token, on the newest rollouts of the prompts "
-            "that were trained on: fresh samples, no held-out prompts."
+            f"{_runs(without)} left out of reverse_kl alone: it was not measured, as in jobs of before it was, or is not "
+            "finite."
         )

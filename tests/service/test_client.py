@@ -48,6 +48,24 @@ def test_reads_ask_for_what_was_wanted_and_a_job_id_cannot_leave_its_place():
     assert cancel.raw_path == b"/prefix/v1/jobs/..%2Fother%3Fx:cancel"
 
 
+def test_a_gate_is_asked_for_by_what_is_changed_of_it():
+    refused = problem(409, code="NO_TOKEN_DRIFT", detail="none")
+    service = ScriptedService(refused, refused)
+    with service.client() as client:
+        for strength in ({"adaptive": 0.5}, 20):
+            with pytest.raises(DriftgateError) as caught:
+                client.simulate_gate("1", {"strength": strength, "ratio_bounds": [0.5, 4]})
+            assert caught.value.code is ErrorCode.NO_TOKEN_DRIFT
+    adaptive, constant = (request.url for request in service.requests)
+    assert adaptive.path == "/prefix/v1/jobs/1/gate:simulate"
+    assert adaptive.params.multi_items() == [
+        ("ratio_bounds", "0.5"),
+        ("ratio_bounds", "4"),
+        ("adaptive", "0.5"),
+    ]
+    assert constant.params["strength"] == "20"
+
+
 def test_samples_comparisons_and_plans_are_asked_for_with_their_parameters():
     sampling = SamplingInForce(
         profile="policy", temperature=1.0, top_p=1.0, top_k=None, max_response_tokens=9
@@ -140,6 +158,8 @@ CALLS = {
     "metrics_query": (["1"], ["train/loss"]),
     "latest_metrics": ("1",),
     "drift_map": ("1",),
+    "gradient_fidelity": ("1",),
+    "simulate_gate": ("1", {"granularity": "token"}),
     "results": ("1",),
     "samples": ("1",),
     "verdict_changes": ("1",),

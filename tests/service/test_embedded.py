@@ -99,11 +99,11 @@ def test_up_serves_and_leaves_nothing_behind_when_it_is_told_to_stop(
     wait_until(lambda: "ready." in up.log("worker"))
 
     second = up.start()
-    assert second.wait(timeout=30) == 1
+    assert second.wait(timeout=90) == 1
     assert f"already up on {up.data_dir} (process {up.process.pid})" in up.output()
 
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=30) == 0
+    assert up.process.wait(timeout=90) == 0
     assert up.members() == {}
 
 
@@ -136,7 +136,7 @@ def test_up_refuses_a_port_that_is_taken(start_up, tmp_path: Path, unused_port: 
             capture_output=True,
             check=False,
             text=True,
-            timeout=30,
+            timeout=90,
         )
 
     assert refused.returncode == 1

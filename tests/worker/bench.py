@@ -2,13 +2,11 @@
 
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from service.jobs.results import Job
+from service.jobs.records import TokenDriftRecord
+from service.jobs.results import Job, ReverseKl
 from service.jobs.spec import AnyJobSpec
 from service.jobs.state import JobState
 from service.settings import Settings
@@ -19,14 +17,22 @@ from tests.worker.measured_metrics import MEASURED_ON_THE_MACHINE
 from worker.attempt import EngineFactory
 from worker.execute import run
 from worker.nursery_keeper import NurseryKeeper
-from worker.supervisor import Supervisor, child_environment, execute_command
+from worker.supervisor import Supervisor, execute_command
 
 
 class Bench:
-    """A real database and real children, supervised in this process."""
+    """A real database and real children, supervised in this process.
+
+    nursery: children are forked from it, as by default, and not started.
+    """
 
     def __init__(
-        self, database_url: str, artifact_root: Path, *, child: Path | None = None
+        self,
+        database_url: str,
+        artifact_root: Path,
+        *,
+        child: Path | None = None,
+        nursery: NurseryKeeper | None = None,
     ) -> None:
         self.database_url = database_url
         database = Database(database_url)
@@ -43,6 +49,7 @@ class Bench:
             threads_per_job=1,
             drain=self.drain,
             child_command=_command_of(child) if child else execute_command,
+            nursery=nursery,
         )
 
     def submit(self, spec: AnyJobSpec) -> str:
@@ -101,24 +108,18 @@ class Bench:
         columns = {"update": metrics.update, "step": metrics.step} | metrics.columns
         return {name: columns[name] for name in columns if name not in MEASURED_ON_THE_MACHINE}
 
+    def kept_drift(self, job_id: str) -> list[tuple[int, TokenDriftRecord]]:
+        kept = self.results.token_drifts(job_id, after_update=0, limit=1000)
+        return [(one.update, one.drift) for one in kept]
+
     def outcomes(self, job_id: str) -> list[tuple[object, ...]]:
         evaluations = self.results.results(job_id, include_problems=True).evaluations
         return sorted((e.stage, e.num_response_tokens, e.problems) for e in evaluations)
 
-
-@contextmanager
-def forking(bench: Bench) -> Iterator[Bench]:
-    """The bench, whose children are forked from a nursery as by default: their imports are made once.
-
-    The environment of now is theirs.
-    """
-    nursery = NurseryKeeper(environment=child_environment(1))
-    nursery.start()
-    while nursery.pid is None:
-        time.sleep(0.01)
-    bench.supervisor = replace(bench.supervisor, nursery=nursery)
-    yield bench
-    nursery.close()
+    def distances(self, job_id: str) -> list[ReverseKl]:
+        """To the teacher, without what is of one attempt."""
+        measured = self.results.results(job_id).reverse_kls
+        return [one.model_copy(update={"attempt": 0, "seconds": 0.0}) for one in measured]
 
 
 def _command_of(program: Path) -> Callable[[Lease, Path], Sequence[str]]:

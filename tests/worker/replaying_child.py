@@ -1,19 +1,16 @@
-"""worker.execute with an engine that replays answers: problem p is answered right in the first c(p) samples.
+"""An engine that replays answers: problem p is answered right in the first c(p) samples.
 
 c(p) is a hash of the problem's text modulo n + 1, so that a test knows every accuracy. A wrong answer is
-`\\boxed{<wrong>}`, and the right one stands in the file that REPLAYED_ANSWERS names.
+`\\boxed{<wrong>}`, and the right one stands in the file that ANSWERS names.
 """
 
 import hashlib
-import json
-import os
-import sys
-from pathlib import Path
 
-from worker import execute
 from worker.attempt import EngineFactory
 from worker.rollouts.engine import FinishReason, Response
 
+# The variable of the environment that has the path of the file.
+ANSWERS = "REPLAYED_ANSWERS"
 WRONG = "123456789"
 
 
@@ -54,8 +51,3 @@ class ReplayingEngine:
 def replaying(answers: dict[str, str]) -> EngineFactory:
     """Engines that know the right answer of each problem by its text."""
     return lambda _model, tokenizer, *_: ReplayingEngine(tokenizer, answers)
-
-
-if __name__ == "__main__":
-    replayed = json.loads(Path(os.environ["REPLAYED_ANSWERS"]).read_text())
-    sys.exit(execute.main(make_engine=replaying(replayed)))

@@ -15,6 +15,7 @@ def test_a_packed_and_offloaded_job_trains_and_evaluates_both_models(sqlite_url,
     spec = spec.model_copy(update={"evaluation": evaluation})
     job = bench.run_here(spec, settings=settings, make_engine=transformers_engine)
     assert [stage for stage, *_ in bench.outcomes(job.id)] == ["baseline", "final", "teacher"]
+    assert [one.stage for one in bench.distances(job.id)] == ["baseline", "final"]
     columns = bench.results.metrics(job.id).columns
     # The first update tells how fast the evaluation before it was, the others have none to tell of.
     first, *others = columns[Metric.EVALUATION_TOKENS_PER_SECOND]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,9 @@ from service.jobs.state import JobState
 from service.rest.app import create_app
 from service.settings import Settings
 from tests.processes import pids_of
-from tests.worker import replaying_child
-from tests.worker.bench import Bench, forking
+from tests.worker.bench import Bench
 from tests.worker.byte_model import save_byte_model
-from tests.worker.replaying_child import WRONG, num_right, replaying
+from tests.worker.replaying_child import ANSWERS, WRONG, num_right, replaying
 from tests.worker.small_jobs import small_job
 
 BENCHMARKS_DIR = os.environ.get("DRIFTGATE_BENCHMARKS_DIR")
@@ -38,9 +36,8 @@ def data_dir(tmp_path, sqlite_url, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def bench(sqlite_url, data_dir) -> Iterator[Bench]:
-    with forking(Bench(sqlite_url, data_dir / "artifacts")) as bench:
-        yield bench
+def bench(sqlite_url, data_dir, nursery) -> Bench:
+    return Bench(sqlite_url, data_dir / "artifacts", nursery=nursery)
 
 
 def evaluation_of(model, benchmarks, **fields):
@@ -224,7 +221,7 @@ def test_an_answer_that_grades_nothing_is_refused_before_anything_is_sampled(run
     not BENCHMARKS_DIR, reason="DRIFTGATE_BENCHMARKS_DIR names no folder of the four benchmarks"
 )
 def test_from_post_to_the_mean_over_four_benchmarks_every_number_is_the_closed_form(
-    sqlite_url, data_dir, monkeypatch
+    bench, data_dir, monkeypatch
 ):
     """Problem p is answered right c(p) of 8 times: pass@1 is the mean of c/8, pass@8 that of c > 0."""
     monkeypatch.setenv("DRIFTGATE_BENCHMARKS_DIR", BENCHMARKS_DIR)
@@ -241,9 +238,7 @@ def test_from_post_to_the_mean_over_four_benchmarks_every_number_is_the_closed_f
     answers.write_text(
         json.dumps({row["problem"]: row["answer"] for name in names for row in rows[name]})
     )
-    monkeypatch.setenv("REPLAYED_ANSWERS", str(answers))
-    bench = Bench(sqlite_url, data_dir / "artifacts", child=Path(replaying_child.__file__))
-
+    monkeypatch.setenv(ANSWERS, str(answers))
     spec = evaluation_of("bytes", [{"name": name} for name in names], max_prompt_tokens=9000)
 
     with TestClient(create_app(Settings()), base_url="http://127.0.0.1:8400") as api:

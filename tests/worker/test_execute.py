@@ -1,7 +1,6 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,21 +11,25 @@ from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
 from tests.processes import parent_of, pids_of
-from tests.worker.bench import Bench, forking
+from tests.worker.bench import Bench
+from tests.worker.nursed_attempt import SharedNursery
 from tests.worker.small_jobs import small_job
+
+STEPS = 16
 
 
 @pytest.fixture
-def bench(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nursery: SharedNursery
+) -> Bench:
     monkeypatch.setenv("DRIFTGATE_DATABASE_URL", sqlite_url)
     monkeypatch.setenv("DRIFTGATE_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
-    with forking(Bench(sqlite_url, tmp_path / "artifacts")) as bench:
-        yield bench
+    return Bench(sqlite_url, tmp_path / "artifacts", nursery=nursery)
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A job that nothing interrupted, and the bench that it ran on."""
+    """A job that nothing interrupted, in a process of its own, and the bench that it ran on."""
 
     bench: Bench
     job: Job
@@ -41,29 +44,34 @@ def unbroken(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
         environment.setenv("DRIFTGATE_DATABASE_URL", database_url)
         environment.setenv("DRIFTGATE_ARTIFACT_ROOT", str(folder / "artifacts"))
         bench = Bench(database_url, folder / "artifacts")
-        return FinishedRun(bench, bench.run(small_job()))
+        return FinishedRun(bench, bench.run(small_job(steps=STEPS)))
 
 
 def test_a_job_trains_evaluates_and_keeps_its_last_checkpoints(unbroken: FinishedRun) -> None:
     bench, job = unbroken.bench, unbroken.job
 
     assert job.state is JobState.SUCCEEDED, job.failure
-    assert (job.progress.step, job.progress.update) == (24, 48)
+    assert (job.progress.step, job.progress.update) == (STEPS, 2 * STEPS)
     chosen = [e for e in bench.jobs.events(job.id).events if e.type == "compute_chosen"]
     assert [(e.attempt, e.message.partition(":")[0]) for e in chosen] == [
         (1, "Computing in float32 on cpu")
     ]
-    assert bench.results.metrics(job.id).update == tuple(range(1, 49))
+    assert bench.results.metrics(job.id).update == tuple(range(1, 2 * STEPS + 1))
     assert [stage for stage, *_ in bench.outcomes(job.id)] == ["baseline", "final"]
-    assert bench.saved_steps(job.id) == [24, 22]
+    before, after = bench.distances(job.id)
+    assert [one.stage for one in (before, after)] == ["baseline", "final"]
+    assert min(before.mean_nats, after.mean_nats) > 0.1
+    assert before.mean_nats != after.mean_nats
+    assert (after.estimator, after.num_responses) == ("full_vocabulary", 8)
+    assert bench.saved_steps(job.id) == [16, 14]
     folders = Path(bench.results.latest_checkpoints(job.id)[0].uri).parent.glob("step-*")
-    assert sorted(folder.name for folder in folders) == ["step-22", "step-24"]
+    assert sorted(folder.name for folder in folders) == ["step-14", "step-16"]
 
 
 def test_killed_and_drained_attempts_end_in_the_weights_of_an_unbroken_run(
     bench: Bench, unbroken: FinishedRun, wait_until
 ) -> None:
-    job_id = bench.submit(small_job())
+    job_id = bench.submit(small_job(steps=STEPS))
 
     killed = bench.start_attempt()
     wait_until(lambda: bench.num_saved(job_id) > 0, timeout_s=120)
@@ -85,15 +93,19 @@ def test_killed_and_drained_attempts_end_in_the_weights_of_an_unbroken_run(
     ]
     assert resumed_steps[0] == "Training starts after step 0, update 0."
     assert len(set(resumed_steps)) == 3
+    kept = bench.kept_drift(job_id)
+    assert [update for update, _ in kept] == list(range(1, 2 * STEPS + 1))
+    assert kept == unbroken.bench.kept_drift(unbroken.job.id)
     assert bench.final_weights(job_id) == unbroken.bench.final_weights(unbroken.job.id)
     assert bench.computed_metrics(job_id) == unbroken.bench.computed_metrics(unbroken.job.id)
     assert bench.outcomes(job_id) == unbroken.bench.outcomes(unbroken.job.id)
+    assert bench.distances(job_id) == unbroken.bench.distances(unbroken.job.id)
 
 
 def test_a_child_forked_from_a_nursery_ends_in_the_weights_of_a_started_one(
     bench: Bench, unbroken: FinishedRun, wait_until
 ) -> None:
-    job_id = bench.submit(small_job())
+    job_id = bench.submit(small_job(steps=STEPS))
 
     attempt = bench.start_attempt()
     wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
@@ -110,7 +122,7 @@ def test_a_child_forked_from_a_nursery_ends_in_the_weights_of_a_started_one(
 def test_a_corrupt_checkpoint_is_passed_over_for_the_one_before(
     bench: Bench, unbroken: FinishedRun, wait_until
 ) -> None:
-    job_id = bench.submit(small_job())
+    job_id = bench.submit(small_job(steps=STEPS))
     killed = bench.start_attempt()
     wait_until(lambda: len(bench.saved_steps(job_id)) >= 2, timeout_s=120)
     os.kill(pids_of("worker.execute", job_id)[0], signal.SIGKILL)
@@ -128,12 +140,15 @@ def test_a_corrupt_checkpoint_is_passed_over_for_the_one_before(
 
 
 @pytest.fixture
-def after_unbroken(unbroken: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The bench of the unbroken run, for further jobs."""
-    monkeypatch.setenv("DRIFTGATE_DATABASE_URL", unbroken.bench.database_url)
+def after_unbroken(
+    unbroken: FinishedRun, monkeypatch: pytest.MonkeyPatch, nursery: SharedNursery
+) -> Bench:
+    """The database and the artifacts of the unbroken run, for further jobs."""
+    database_url = unbroken.bench.database_url
     artifact_root = unbroken.bench.supervisor.artifact_root
+    monkeypatch.setenv("DRIFTGATE_DATABASE_URL", database_url)
     monkeypatch.setenv("DRIFTGATE_ARTIFACT_ROOT", str(artifact_root))
-    return unbroken.bench
+    return Bench(database_url, artifact_root, nursery=nursery)
 
 
 def warm_job(unbroken: FinishedRun, **warm_start: object) -> JobSpec:

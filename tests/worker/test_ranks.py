@@ -54,7 +54,7 @@ def test_it_ends_as_the_rank_did_that_ended_first_and_says_which(tmp_path: Path)
 
 
 def test_a_job_that_loses_a_rank_says_so_and_leaves_no_process(bench: Bench, wait_until) -> None:
-    job_id = bench.submit(small_job(compute={}, resources={"gpus": 2}, steps=1000))
+    job_id = bench.submit(small_job(compute={}, resources={"gpus": 2}, steps=1000, evaluation={}))
 
     attempt = bench.start_attempt()
     wait_until(lambda: bench.num_saved(job_id) > 0, timeout_s=120)

@@ -145,6 +145,25 @@ def test_a_student_learns_the_same_as_from_the_weights(
     assert KEY not in "".join(one.message for one in bench.jobs.events(job.id).events)
 
 
+def test_the_distance_to_it_is_that_of_the_sampled_tokens(bench, settings, vllm):
+    chains = {"name": "chains", "problems": {"source": "arithmetic", "num_problems": 16}}
+    evaluation = {"benchmarks": [chains], "samples_per_problem": 1, "k": [1]}
+    changes = {"steps": 1, "evaluation": evaluation | {"max_response_tokens": 4}}
+
+    exact, sampled = (
+        bench.distances(run_here(bench, spec, settings).id)[0]
+        for spec in (job_of(**changes), remote_job(vllm, **changes))
+    )
+
+    assert (exact.estimator, sampled.estimator) == ("full_vocabulary", "sampled_token")
+    # The same responses of the same student.
+    assert (exact.stage, exact.num_tokens) == (sampled.stage, sampled.num_tokens)
+    assert exact.mean_nats != sampled.mean_nats
+    doubt = exact.standard_error_nats + sampled.standard_error_nats
+    assert abs(exact.mean_nats - sampled.mean_nats) < 3 * doubt
+    assert sampled.mean_nats > 0
+
+
 def test_log_probs_one_place_beside_their_tokens_end_the_job_with_the_place_and_the_tokens(
     bench, settings, vllm
 ):

@@ -15,9 +15,11 @@ from service.jobs.records import (
     PromptOverlapRecord,
     SampleBatchRecord,
     SampleRecord,
+    TokenDriftRecord,
     UpdateRecord,
 )
 from service.jobs.state import JobPhase
+from tests.worker_records import a_reverse_kl
 from worker.spool import SPOOL_FILE, Spool, SpoolDamagedError, remove_spools
 
 UPDATE = UpdateRecord(
@@ -26,6 +28,7 @@ UPDATE = UpdateRecord(
     metrics={Metric.LOSS: 0.1 + 0.2, Metric.PEAK_MEMORY_BYTES: math.inf},
     drift_by_block=(BlockDrift(3, None, 1e-300),),
     at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    token_drift=TokenDriftRecord(1, 0, bytes(range(256)), b"\xff\xfe", b"", b"\x80"),
 )
 WRITES = [
     UPDATE,
@@ -74,6 +77,7 @@ WRITES = [
         problems=(ProblemOutcome("p", "0" * 64, 1, 1, 0, 0, 0, 0),),
     ),
     PromptOverlapRecord("digits", 4, 1, 1, (("a", "b", 0.5),)),
+    a_reverse_kl("final", None),
     CheckpointRecord(1, 2, "/checkpoints/step-1", 3, "0" * 64, final=False),
     JobPhase.EVALUATING,
     AttemptEvent("compute_chosen", "On the CPU."),

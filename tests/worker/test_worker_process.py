@@ -70,7 +70,7 @@ def test_a_message_starts_a_job_at_once(
     wait_until(lambda: "ready." in worker.log())
     doorbell = Doorbell(celery_app(settings_factory(broker_url=redis_url)))
 
-    job_id = jobs.create(small_job(steps=2), warnings=(), queue="default").id
+    job_id = jobs.create(small_job(steps=2, evaluation={}), warnings=(), queue="default").id
     doorbell.ring("default")
 
     wait_until(lambda: jobs.get(job_id).state is JobState.SUCCEEDED, timeout_s=120)
@@ -81,7 +81,9 @@ def test_a_message_starts_a_job_at_once(
 def test_a_worker_without_its_broker_finds_work_and_drains(
     start_worker, jobs: JobStore, unused_port: int, wait_until
 ) -> None:
-    job_id = jobs.create(small_job(steps=MANY_STEPS), warnings=(), queue="default").id
+    job_id = jobs.create(
+        small_job(steps=MANY_STEPS, evaluation={}), warnings=(), queue="default"
+    ).id
     worker = start_worker(broker_url=f"redis://127.0.0.1:{unused_port}/0", poll_interval_s=0.1)
     wait_until(lambda: jobs.get(job_id).progress.step > 0, timeout_s=120)
 
@@ -98,7 +100,9 @@ def test_a_worker_without_its_broker_finds_work_and_drains(
 def test_the_second_signal_ends_a_worker_whose_job_does_not_stop(
     start_worker, jobs: JobStore, redis_url: str, wait_until
 ) -> None:
-    job_id = jobs.create(small_job(steps=MANY_STEPS), warnings=(), queue="default").id
+    job_id = jobs.create(
+        small_job(steps=MANY_STEPS, evaluation={}), warnings=(), queue="default"
+    ).id
     worker = start_worker(broker_url=redis_url, poll_interval_s=0.1, stop_grace_s=600)
     wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
     (child_pid,) = pids_of("worker.execute", job_id)
@@ -118,7 +122,9 @@ def test_the_second_signal_ends_a_worker_whose_job_does_not_stop(
 def test_the_child_and_its_nursery_end_with_a_killed_worker(
     start_worker, jobs: JobStore, redis_url: str, wait_until
 ) -> None:
-    job_id = jobs.create(small_job(steps=MANY_STEPS), warnings=(), queue="default").id
+    job_id = jobs.create(
+        small_job(steps=MANY_STEPS, evaluation={}), warnings=(), queue="default"
+    ).id
     worker = start_worker(broker_url=redis_url, poll_interval_s=0.1)
     wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
     (child_pid,) = pids_of("worker.execute", job_id)

@@ -1,8 +1,9 @@
 """Samples of an earlier evaluation judged anew: the same texts, the grader and the answers of today."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.evaluation_spec import BenchmarkSpec
@@ -11,6 +12,8 @@ from service.jobs.problem_text import problem_sha256
 from service.jobs.records import SampleRecord
 from worker.evaluation.evaluate import grading_rule
 from worker.evaluation.grader import Grader, GradingRequest
+
+SAMPLES_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,13 @@ def problems_of(samples: Sequence[SampleRecord], benchmark: GradedBenchmark) -> 
     """The problems that the samples of one benchmark answer, in the order of their positions."""
     ids = {sample.position: sample.problem_id for sample in samples}
     return tuple(benchmark.problems[ids[position]] for position in sorted(ids))
+
+
+def in_chunks(samples: Iterable[SampleRecord]) -> Iterator[list[SampleRecord]]:
+    """As many as are graded together: their texts are in memory."""
+    iterator = iter(samples)
+    while chunk := list(islice(iterator, SAMPLES_AT_ONCE)):
+        yield chunk
 
 
 def by_benchmark(samples: Sequence[SampleRecord]) -> Mapping[str, list[SampleRecord]]:

@@ -35,20 +35,41 @@ def collect_rollouts(
         RolloutRequest(prompt_token_ids=prompt.token_ids, seeds=_sample_seeds(spec, step, place))
         for place, prompt in enumerate(prompts_of_step(prompts, spec=spec, step=step))
     ]
-    sampling = SamplingParams(
+    rollouts = sampled_rollouts(requests, sampling=training_sampling(spec), engine=engine)
+    seconds = time.perf_counter() - started
+    metrics = rollout_metrics([each.response for each in rollouts], seconds=seconds)
+    return rollouts, {**metrics, **sync_metrics}
+
+
+def training_sampling(spec: JobSpec) -> SamplingParams:
+    """As the batches that are trained on are sampled."""
+    return SamplingParams(
         temperature=spec.rollout.temperature,
         top_p=spec.rollout.top_p,
         max_response_tokens=spec.rollout.max_response_tokens,
     )
+
+
+def sampled_rollouts(
+    requests: Sequence[RolloutRequest], *, sampling: SamplingParams, engine: RolloutEngine
+) -> list[Rollout]:
+    """In order of request and sample."""
     responses = engine.generate(requests, sampling=sampling)
-    rollouts = [
+    return [
         Rollout(request.prompt_token_ids, response)
         for request, samples in zip(requests, responses, strict=True)
         for response in samples
     ]
-    seconds = time.perf_counter() - started
-    metrics = rollout_metrics([each.response for each in rollouts], seconds=seconds)
-    return rollouts, {**metrics, **sync_metrics}
+
+
+def fresh_rollouts(
+    requests: Sequence[RolloutRequest], *, spec: JobSpec, engine: RolloutEngine
+) -> list[Rollout]:
+    """Responses of the policy itself, at temperature 1 and top-p 1, which train nothing."""
+    sampling = SamplingParams(
+        temperature=1.0, top_p=1.0, max_response_tokens=spec.rollout.max_response_tokens
+    )
+    return sampled_rollouts(requests, sampling=sampling, engine=engine)
 
 
 def prompts_of_step(prompts: Sequence[Prompt], *, spec: JobSpec, step: int) -> list[Prompt]:

@@ -29,6 +29,7 @@ class Task(StrEnum):
     TRAIN = "train"
     COLLECT = "collect"
     UPDATE = "update"
+    MEASURE = "measure"
     SAVE = "save"
     RESTORE = "restore"
     SAMPLE_STUDENT = "sample_student"

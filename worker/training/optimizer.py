@@ -112,7 +112,8 @@ class StudentOptimizer:
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Puts back what `tensors` took out; the student's own weights are not touched."""
+        """Puts back what `tensors` took out, and nothing else stays; the student's own weights are not touched."""
+        self._adamw.state.clear()
         for key, tensor in tensors.items():
             name, part = key.rsplit("/", 1)
             master = self._masters[name]

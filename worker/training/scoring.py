@@ -28,6 +28,22 @@ def arrange_micro_batches(
     is_packed: bool = False,
 ) -> list[list[MicroBatch]]:
     """The micro-batches of each minibatch, for all ranks; a function of the spec, the step and the rollouts."""
+    return [
+        cut_evenly(part, spec=spec, rules=rules, device=device, ranks=ranks, is_packed=is_packed)
+        for part in deal_into_minibatches(rollouts, spec=spec, step=step)
+    ]
+
+
+def cut_evenly(
+    rollouts: Sequence[Rollout],
+    *,
+    spec: JobSpec,
+    rules: TokenRules,
+    device: torch.device,
+    ranks: Ranks = ALONE,
+    is_packed: bool = False,
+) -> list[MicroBatch]:
+    """Micro-batches of all the rollouts, as many for each rank."""
 
     def cut(part: Sequence[Rollout]) -> list[MicroBatch]:
         max_tokens = even_budget(
@@ -46,8 +62,8 @@ def arrange_micro_batches(
             is_packed=is_packed,
         )
 
-    parts = [cut(part) for part in deal_into_minibatches(rollouts, spec=spec, step=step)]
-    return [part + cut([IDLE]) * num_idle(len(part), ranks=ranks) for part in parts]
+    micro_batches = cut(rollouts)
+    return micro_batches + cut([IDLE]) * num_idle(len(micro_batches), ranks=ranks)
 
 
 def score_minibatches(

@@ -22,25 +22,44 @@ from transformers import PreTrainedModel
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.catalog import Metric
-from service.jobs.records import BlockDrift, SampleRecord, UpdateRecord
+from service.jobs.diagnostics_spec import steps_with_token_drift
+from service.jobs.records import (
+    BlockDrift,
+    GradientFidelityRecord,
+    SampleRecord,
+    TokenDriftRecord,
+    UpdateRecord,
+)
 from service.jobs.seeds import derive_seed
 from service.jobs.spec import JobSpec
-from worker.rollouts.engine import RolloutEngine
+from worker.rollouts.engine import RolloutEngine, RolloutRequest
 from worker.rollouts.prompts import Prompt
 from worker.training.batching import MicroBatch, Rollout, TokenRules, newline_token_ids
-from worker.training.collection import StepMetrics, collect_rollouts
+from worker.training.collection import (
+    StepMetrics,
+    collect_rollouts,
+    fresh_rollouts,
+    prompts_of_step,
+)
 from worker.training.diagnostics import drift_by_block, peak_memory_bytes, update_metrics
 from worker.training.distributed import ALONE, Ranks, Task, dealt
 from worker.training.distributed_sharding import collected, is_sharded, named_tensors, plain
+from worker.training.gradient_fidelity import (
+    MeasuredStep,
+    measure_gradient_fidelity,
+    measured_steps,
+)
 from worker.training.models import pad_token_id
 from worker.training.optimizer import StudentOptimizer, learning_rate_at
 from worker.training.packing import choose_packing
 from worker.training.peak_rate import seconds_since
 from worker.training.phase_speed import PhaseSpeed
-from worker.training.scoring import arrange_micro_batches, score_minibatches
+from worker.training.reverse_kl import ResponseKl, reverse_kl_of_responses
+from worker.training.scoring import arrange_micro_batches, cut_evenly, score_minibatches
 from worker.training.step_batch import StepBatch, load_step_batch, save_step_batch, scores_of
 from worker.training.student_files import restore_student, save_student
 from worker.training.teacher import LocalTeacher, Teacher
+from worker.training.token_drift import token_drift
 from worker.training.update import accumulate_gradient, num_tokens_of
 
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -92,6 +111,12 @@ class Trainer:
         local_teacher = teacher.model if isinstance(teacher, LocalTeacher) else None
         self._speed = PhaseSpeed(student, local_teacher, device=device, ranks=ranks)
         self._evaluation_speed: StepMetrics = {}  # to be recorded with the next update
+        self._steps_with_token_drift = steps_with_token_drift(
+            steps=spec.steps,
+            updates_per_step=spec.reuse.epochs * spec.reuse.minibatches,
+            max_updates=spec.diagnostics.token_drift_updates,
+        )
+        self._measured_steps = measured_steps(spec)
         self._is_packed = choose_packing(
             spec.compute,
             [student] if local_teacher is None else [student, local_teacher],
@@ -123,6 +148,7 @@ class Trainer:
         *,
         on_update: Callable[[UpdateRecord], None],
         on_step: Callable[[int], None] = lambda _step: None,
+        on_gradient_fidelity: Callable[[GradientFidelityRecord], object] = lambda _record: None,
         on_checkpoint: Callable[[bool], None],
         should_stop: Callable[[], bool],
     ) -> bool:
@@ -130,12 +156,22 @@ class Trainer:
 
         `on_step(step)` is called where a step ends; after it `on_checkpoint(final)`, when due and before
         returning.
-        Raises NON_FINITE_LOSS before the weights are touched.
+        `on_gradient_fidelity` is called before the updates of the step that was measured.
+        Raises NON_FINITE_LOSS before the weights are touched, and StopRequestedError after `should_stop` in a
+        measurement, whose step has then not begun.
         """
+
+        def measure(batch: StepBatch) -> None:
+            if self.step in self._measured_steps:
+                for record in measure_gradient_fidelity(
+                    self._measured_step(batch), should_stop=should_stop
+                ):
+                    on_gradient_fidelity(record)
+
         while self.step < self._spec.steps:
             if self._batch is None:
                 self._ranks.order(Task.COLLECT)
-                self._batch = self._collect()
+                self._batch = self._collect(before_use=measure)
             self._ranks.order(Task.UPDATE)
             on_update(self._update(self._batch))
             if self._ends_step():
@@ -153,6 +189,14 @@ class Trainer:
         """How fast an evaluation of the student was goes with the next update."""
         self._evaluation_speed = self._speed.evaluation(samples)
 
+    def reverse_kl(self, requests: Sequence[RolloutRequest]) -> list[ResponseKl]:
+        """Of the student as it is to the teacher, on fresh responses to the requests; the training goes on as if
+        nothing had been asked. On all ranks together.
+        """
+        self._ranks.order(Task.MEASURE, requests)
+        shares = self._ranks.gathered(self._measure(requests))
+        return [of_response for share in shares for of_response in share]
+
     def follow(self, task: Task, argument: Any) -> None:
         """Does this rank's part of what rank 0's trainer does."""
         match task:
@@ -162,6 +206,8 @@ class Trainer:
                 assert self._batch is not None
                 self._update(self._batch)
                 self._ends_step()
+            case Task.MEASURE:
+                self._ranks.gathered(self._measure(argument))
             case Task.SAVE:
                 self._collected_state()
             case Task.RESTORE:
@@ -177,7 +223,9 @@ class Trainer:
         self._batch = None
         return True
 
-    def _collect(self) -> StepBatch:
+    def _collect(
+        self, *, before_use: Callable[[StepBatch], None] = lambda _batch: None
+    ) -> StepBatch:
         """The step's rollouts, dealt and scored."""
         rollouts, metrics = collect_rollouts(
             self._prompts, spec=self._spec, step=self.step, engine=self._engine
@@ -195,19 +243,55 @@ class Trainer:
             [[scored.batch for scored in part] for part in minibatches],
             seconds=metrics[Metric.SCORE_SECONDS],
         )
-        # After the teacher, which may give up: then the step has not begun.
+        batch = StepBatch(rollouts, minibatches, self._spec.reuse.epochs, metrics)
+        before_use(batch)
+        # After the teacher and a measurement, which may give up: then the step has not begun.
         self._counters.total_tokens += sum(len(each.response.token_ids) for each in rollouts)
-        return StepBatch(rollouts, minibatches, self._spec.reuse.epochs, metrics)
+        return batch
+
+    def _measured_step(self, batch: StepBatch) -> MeasuredStep:
+        assert isinstance(self._teacher, LocalTeacher), "refused at submission"
+        return MeasuredStep(
+            spec=self._spec,
+            step=self.step,
+            num_updates=self.update,
+            batch=batch,
+            prompts=prompts_of_step(self._prompts, spec=self._spec, step=self.step),
+            student=self._student,
+            teacher=self._teacher.model,
+            optimizer=self._optimizer,
+            engine=self._engine,
+            arrange=self._arranged_by,
+        )
 
     def _arranged(self, rollouts: Sequence[Rollout]) -> list[list[MicroBatch]]:
+        return self._arranged_by(rollouts, self._spec)
+
+    def _arranged_by(self, rollouts: Sequence[Rollout], spec: JobSpec) -> list[list[MicroBatch]]:
         return arrange_micro_batches(
             rollouts,
-            spec=self._spec,
+            spec=spec,
             step=self.step,
             rules=self._rules,
             device=self._device,
             ranks=self._ranks,
             is_packed=self._is_packed,
+        )
+
+    def _measure(self, requests: Sequence[RolloutRequest]) -> list[ResponseKl]:
+        """The share of this rank."""
+        rollouts = fresh_rollouts(requests, spec=self._spec, engine=self._engine)
+        self._engine.rest()
+        micro_batches = cut_evenly(
+            rollouts,
+            spec=self._spec,
+            rules=self._rules,
+            device=self._device,
+            ranks=self._ranks,
+            is_packed=self._is_packed,
+        )
+        return reverse_kl_of_responses(
+            dealt(micro_batches, self._ranks), student=self._student, teacher=self._teacher
         )
 
     def _update(self, batch: StepBatch) -> UpdateRecord:
@@ -218,6 +302,7 @@ class Trainer:
         learning_rate = learning_rate_at(self.update, self._spec.num_updates, self._spec.optimizer)
         metrics = {Metric.NUM_TOKENS: 0.0, Metric.SKIPPED: 1.0}
         blocks: tuple[BlockDrift, ...] = ()
+        kept: TokenDriftRecord | None = None
         if num_tokens_of(minibatch, ranks=self._ranks):
             outcome = accumulate_gradient(
                 self._student,
@@ -230,6 +315,14 @@ class Trainer:
             metrics = update_metrics(outcome)
             metrics[Metric.GRADIENT_NORM] = gradient_norm
             blocks = drift_by_block(outcome.drift_N, outcome.block_ids_N)
+            if self.step + 1 in self._steps_with_token_drift:
+                kept = token_drift(
+                    outcome,
+                    minibatch,
+                    number=(self.update - 1) % self._spec.reuse.minibatches + 1,
+                    newline_token_ids=self._rules.newline_token_ids,
+                    ranks=self._ranks,
+                )
             metrics |= self._speed.update(
                 [scored.batch for scored in minibatch],
                 objective=self._spec.objective,
@@ -245,7 +338,11 @@ class Trainer:
         )
         metrics[Metric.UPDATE_SECONDS] = seconds_since(started, device=self._device)
         return UpdateRecord(
-            step=self.step + 1, update=self.update, metrics=metrics, drift_by_block=blocks
+            step=self.step + 1,
+            update=self.update,
+            metrics=metrics,
+            drift_by_block=blocks,
+            token_drift=kept,
         )
 
     def _optimizer_step(self, loss: float, *, learning_rate: float) -> float:

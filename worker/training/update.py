@@ -76,7 +76,8 @@ class UpdateOutcome:
     """What one update did, before the optimiser's step.
 
     num_tokens: valid tokens, all of which have a weight in the gate. drift_N and block_ids_N: of those that
-    were looked at, which are all of them wherever a gate or a sampled-token loss needs them.
+    were looked at, which are all of them wherever a gate or a sampled-token loss needs them. abs_losses_N: of all,
+    before the gate's weights, in float16.
     """
 
     loss: float
@@ -84,6 +85,7 @@ class UpdateOutcome:
     drift_N: Tensor
     gate: Gate
     block_ids_N: Tensor
+    abs_losses_N: Tensor
     clip_fraction: float
     teacher_log_ratio: float
     support_mass: float | None
@@ -143,10 +145,10 @@ def accumulate_gradient(
             sums.num_scopes_closed += weighing.num_scopes_closed
         head.fold()
         seen = [
-            (each.weights_N, each.drift_N, scored.batch.block_ids_N)
+            (each.weights_N, each.drift_N, scored.batch.block_ids_N, each.abs_losses_N)
             for each, scored in zip(weighings, minibatch, strict=True)
         ]
-        weights_N, drift_N, block_ids_N = (
+        weights_N, drift_N, block_ids_N, abs_losses_N = (
             torch.cat(parts)
             for parts in zip(*in_rounds(seen, ranks=ranks, device=device), strict=True)
         )
@@ -161,6 +163,7 @@ def accumulate_gradient(
         drift_N=drift_N[is_observed_N],
         gate=gate,
         block_ids_N=block_ids_N[is_observed_N],
+        abs_losses_N=abs_losses_N,
         clip_fraction=sums.clipped / num_tokens,
         teacher_log_ratio=sums.teacher_log_ratio / num_observed,
         support_mass=sums.support_mass / num_observed if is_top_k else None,
@@ -233,6 +236,7 @@ def _sampled_token_gradient(
             objective=objective,
         )
         weights_C = weighing.weights(chunk, log_probs_C)
+        weighing.see_losses(losses.losses_N)
         loss = (weights_C * losses.losses_N).sum() / num_tokens
         sums.loss += loss.item()
         sums.clipped += losses.clipped_N.sum().item()
@@ -267,6 +271,7 @@ def _support_matching_gradient(
 
     def loss_of(chunk: slice, logits_CK: Tensor) -> Tensor:
         losses_C = support_matching_losses(logits_CK, teacher_log_probs_NK[chunk])
+        weighing.see_losses(losses_C)
         loss = (weights_N[chunk] * losses_C).sum() / num_tokens
         sums.loss += loss.item()
         mass_C = support_mass(

@@ -12,9 +12,11 @@ from service.jobs.loss_spec import GateSpec, Granularity, Normalization
 from worker.training.gate import Units, drift_nats, normalised, partial_gates
 from worker.training.head import whole_group_chunks
 
+MAX_ABS_LOSS = 65_504.0  # of float16
+
 
 class Weighing:
-    """Turns log-probs into weights and remembers drift and weights of what it has seen.
+    """Turns log-probs into weights and remembers drift, weights and losses of what it has seen.
 
     known_weights_N: the weights, where they had to be found beforehand. Otherwise each chunk must hold
     whole gate units (whole responses under `sequence`), and the weights lack the minibatch's normaliser.
@@ -35,6 +37,7 @@ class Weighing:
         self._log_probs: list[Tensor] = []
         self._drifts: list[Tensor] = []
         self._weights: list[Tensor] = []
+        self._losses: list[Tensor] = []
         self.num_scopes_closed = 0
 
     def weights(self, chunk: slice, log_probs_C: Tensor) -> Tensor:
@@ -53,6 +56,10 @@ class Weighing:
         self._drifts.append(drift_C)
         self._weights.append(weights_C)
         return weights_C
+
+    def see_losses(self, losses_C: Tensor) -> None:
+        """Position losses of the next tokens, before their weights."""
+        self._losses.append(losses_C.detach())
 
     def _weights_at(self, chunk: slice, drift_C: Tensor) -> Tensor:
         """The known weights, or all but the minibatch's normaliser of the gate."""
@@ -82,6 +89,11 @@ class Weighing:
     @property
     def weights_N(self) -> Tensor:
         return self._joined(self._weights)
+
+    @property
+    def abs_losses_N(self) -> Tensor:
+        """In float16, the largest number of which stands for all beyond it."""
+        return self._joined(self._losses).abs().clamp(max=MAX_ABS_LOSS).half()
 
     def _joined(self, parts: list[Tensor]) -> Tensor:
         """Empty where there was no token to weigh."""

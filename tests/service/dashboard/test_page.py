@@ -16,7 +16,7 @@ from service.jobs.records import PromptOverlapRecord
 from service.jobs.results import Failure, FieldViolation
 from service.jobs.state import JobState
 from tests.service.dashboard.measured_jobs import evaluation_record, job_spec, update_record
-from tests.worker_records import a_batch, a_sample
+from tests.worker_records import a_batch, a_reverse_kl, a_sample
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -146,6 +146,9 @@ def test_evaluations_during_training_and_means_stand_in_tables_of_their_own(site
     ):
         record = evaluation_record(stage, num_correct=(0, 2, 4, 8), benchmark=benchmark)
         site.results.record_evaluation(lease, record)
+        if stage in ("baseline", "final"):
+            mean = {"baseline": 0.75, "final": 0.25}[stage]
+            site.results.record_reverse_kl(lease, a_reverse_kl(stage, mean, benchmark=benchmark))
     site.results.record_overlap(lease, PromptOverlapRecord("sums", 100, 7, 7, ()))
 
     page = open_page(f"#/jobs/{lease.job_id}").page
@@ -154,6 +157,10 @@ def test_evaluations_during_training_and_means_stand_in_tables_of_their_own(site
     expect(during.get_by_role("row", name="step 5")).to_contain_text("0.438")
     mean = page.get_by_role("table", name="Mean pass@k over benchmarks")
     expect(mean.get_by_role("row", name="pass@8").locator(".estimate")).to_have_text(["0.750"] * 2)
+    distance = page.get_by_role("table", name="Reverse KL of the student to the teacher")
+    expect(distance.get_by_role("row", name="sums").locator("td")).to_have_text(
+        ["0.75± 0.0625", "0.25± 0.0625"]
+    )
     expect(page.get_by_text("7 of 100 prompts share 13 words in a row with sums")).to_be_visible()
 
 

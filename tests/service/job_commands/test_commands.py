@@ -28,7 +28,13 @@ from service.jobs.state import JobPhase, JobState
 from service.settings import load_settings
 from tests.saved_checkpoints import FILES, LOADABLE, saved_job
 from tests.service.running_service import in_background, running_service
-from tests.worker_records import an_evaluation_record, an_outcome, an_update
+from tests.worker_records import (
+    a_reverse_kl,
+    a_token_drift,
+    an_evaluation_record,
+    an_outcome,
+    an_update,
+)
 
 SPEC = """
 name: a small job
@@ -150,6 +156,7 @@ def test_show_has_progress_results_with_both_intervals_and_the_failure(run, serv
     evaluate(service, lease, "baseline", 2, 4)
     assert "training 0/5 steps" in run("show", "latest").stdout
     evaluate(service, lease, "final", 4, 8)
+    service.results.record_reverse_kl(lease, a_reverse_kl("final", 0.25))
     failure = Failure(
         code=ErrorCode.OUT_OF_MEMORY,
         message=f"{ESCAPE}31mToo much.",
@@ -158,10 +165,13 @@ def test_show_has_progress_results_with_both_intervals_and_the_failure(run, serv
     service.finish(lease, JobState.FAILED, failure)
     page = run("show", "latest").stdout
     # pass@1 of 2/8 and 4/8 is 0.375; of 4/8 and 8/8 it is 0.75.
-    baseline, _, final, *_ = (line for line in page.splitlines() if line.startswith("arithmetic "))
+    baseline, _, final, *_, distance = (
+        line for line in page.splitlines() if line.startswith("arithmetic ")
+    )
     assert baseline.split()[:4] == ["arithmetic", "baseline", "1", "0.375"]
     assert final.split()[:4] == ["arithmetic", "final", "1", "0.750"]
     assert re.search(r"\[0\.\d{3}, +0\.\d{3}\] +\[0\.\d{3}, 0\.\d{3}\]$", baseline)
+    assert distance.split()[:4] == ["arithmetic", "final", "0.2500", "0.0625"]
     assert "builtin/arithmetic-teacher" in page
     assert "failure OUT_OF_MEMORY: �[31mToo much." in page
     assert "rollout: given 9; allowed: 8" in page
@@ -359,6 +369,30 @@ def test_metrics_are_a_table_csv_or_the_api_s_json(run, service, submitted):
     ]
     answer = json.loads(run("metrics", "latest", "--key", "train/loss", "--json").stdout)
     assert answer["series"][0]["value"] == [0.5, "NaN", 0.25]
+
+
+def test_a_simulated_gate_is_a_table_by_reuse_depth_or_the_api_s_json(run, service, submitted):
+    # Two updates a step; τ = 1 over blocks of two, s = (.25, 0): weights .1244 from 1.
+    drifts = ([0.0] * 4, [0.25, 0.25, 0.0, 0.0])
+    updates = [an_update(u, token_drift=a_token_drift([d])) for u, d in enumerate(drifts, start=1)]
+    service.results.append_updates(service.claim(), updates)
+    wanted = ("simulate-gate", "latest", "--block-size", "2")
+
+    page = lines_of(run(*wanted))
+    answer = json.loads(run(*wanted, "--adaptive", "0.5", "--json").stdout)
+
+    assert " ".join(page[0]).startswith("Gate: block of 2, signed_mean, exp, strength 1,")
+    assert page[2:6] == [
+        ["reuse", "depth", "updates", "tokens", "std", "min", "max", "ESS", "loss", "moved", "effect"],
+        ["1", "1", "4", "0.0000", "1.0000", "1.0000", "1.0000", "0.00%", "inert"],
+        ["2", "1", "4", "0.1244", "0.8756", "1.1244", "0.9848", "12.44%", "acts"],
+        ["all", "2", "8", "0.0879", "0.8756", "1.1244", "0.9923", "6.22%", "acts"],
+    ]  # fmt: skip
+    assert "Suggested strength: 4, or adaptive 0.5" in run(*wanted).stdout
+    assert answer["gate"]["strength"] == {"adaptive": 0.5}
+    assert answer["updates"][1]["strength"] == 4.0
+    refused = run(*wanted, "--strength", "1", "--adaptive", "1", status=2)
+    assert "are both given" in refused.stderr
 
 
 def test_metrics_of_a_job_that_has_none_are_a_sentence(run, submitted):

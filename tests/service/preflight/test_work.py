@@ -202,6 +202,7 @@ def test_a_job_is_its_steps_and_the_student_evaluated_twice():
         "benchmarks": [benchmark | {"name": "a"}, benchmark | {"name": "b"}],
         "samples_per_problem": 8,
         "max_response_tokens": 20,
+        "reverse_kl_problems": 0,
     }
     spec = spec_of(steps=7, evaluation=evaluation)
     with_teacher = spec_of(steps=7, evaluation=evaluation | {"evaluate_teacher": True})
@@ -224,9 +225,32 @@ def test_a_job_is_its_steps_and_the_student_evaluated_twice():
     assert 2 * work_of(with_teacher).evaluation.flops == 3 * job.evaluation.flops
 
 
+def test_the_distance_to_the_teacher_costs_a_response_a_problem_and_three_passes_over_it_twice():
+    benchmark = {"problems": {"source": "arithmetic"}}
+    evaluation = {"benchmarks": [benchmark | {"name": "a"}, benchmark | {"name": "b"}]}
+
+    def evaluation_of(reverse_kl_problems: int):
+        spec = spec_of(evaluation=evaluation | {"reverse_kl_problems": reverse_kl_problems})
+        return job_work(
+            spec,
+            planned_step(spec),
+            student=architecture_of(),
+            teacher=architecture_of(),
+            num_benchmark_problems=(5, 3),
+        ).evaluation
+
+    without, measured = evaluation_of(0), evaluation_of(4)
+
+    # 4 and 3 problems; a step scores 4 responses.
+    num_passes = 2 * 3 * (4 + 3)
+    assert measured.tokens - without.tokens == num_passes * (PROMPT + RESPONSE)
+    step = planned_step(spec_of())
+    assert 4 * (measured.flops - without.flops) == num_passes * step.teacher_scoring.flops
+
+
 def test_evaluations_during_training_are_of_the_subset_and_leave_out_the_last_step():
     benchmark = {"name": "a", "problems": {"source": "arithmetic"}, "samples_per_problem": 16}
-    evaluation = {"benchmarks": [benchmark], "max_response_tokens": 20}
+    evaluation = {"benchmarks": [benchmark], "max_response_tokens": 20, "reverse_kl_problems": 0}
     during = {"every_steps": 3, "max_problems": 2}
     spec = spec_of(steps=9, evaluation=evaluation | {"during_training": during})
 

@@ -28,6 +28,7 @@ PARTS = (
     "metrics",
     "metrics:latest",
     "drift-map",
+    "gradient-fidelity",
     "results",
     "checkpoints",
 )

@@ -99,6 +99,11 @@ SPEC_CASES = [
         ErrorCode.INVALID_SPEC,
         lambda _: {"gate": {"min_span": 9, "max_span": 8}},
     ),
+    spec_case(
+        "gradients that cannot be measured",
+        ErrorCode.INVALID_SPEC,
+        lambda _: {"resources": {"gpus": 2}, "diagnostics": {"gradient_fidelity": {}}},
+    ),
     spec_case("a label", ErrorCode.INVALID_SPEC, lambda _: {"labels": {"Not a key": "x"}}),
     spec_case(
         "no such model",
@@ -268,6 +273,38 @@ JOB_CASES = [
         rest=lambda world: world.rest.get(f"/v1/jobs/{world.same_job()}/metrics?names=nothing"),
         grpc=lambda world: world.stubs.results.GetMetrics(
             results_pb2.GetMetricsRequest(job_id=world.same_job(), names=["nothing"])
+        ),
+    ),
+    Case(
+        "the gradients of no job",
+        ErrorCode.JOB_NOT_FOUND,
+        rest=get(f"/v1/jobs/{UNKNOWN_ID}/gradient-fidelity"),
+        grpc=lambda world: world.stubs.results.GetGradientFidelity(
+            results_pb2.GetGradientFidelityRequest(job_id=UNKNOWN_ID)
+        ),
+    ),
+    Case(
+        "a job that kept no drift by token",
+        ErrorCode.NO_TOKEN_DRIFT,
+        rest=lambda world: world.rest.get(f"/v1/jobs/{world.same_job()}/gate:simulate"),
+        grpc=lambda world: world.stubs.results.SimulateGate(
+            results_pb2.SimulateGateRequest(job_id=world.same_job())
+        ),
+    ),
+    Case(
+        "a gate that is none over a job's updates",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=lambda world: world.rest.get(
+            f"/v1/jobs/{world.same_job()}/gate:simulate?min_span=9&max_span=8&adaptive=50"
+        ),
+        grpc=lambda world: world.stubs.results.SimulateGate(
+            results_pb2.SimulateGateRequest(
+                job_id=world.same_job(),
+                gate=message_of(
+                    spec_pb2.GateSpec,
+                    {"min_span": 9, "max_span": 8, "strength": {"adaptive": 50.0}},
+                ),
+            )
         ),
     ),
     Case(

@@ -13,10 +13,11 @@ from tests.service.rpc.test_same_answers import spec_of
 
 READING = {
     "BatchGetJobs", "CompareJobs", "DownloadCheckpoint", "DownloadDataset", "GetCheckpoint",
-    "GetCurrentCaller", "GetDataset", "GetDriftMap", "GetJob", "GetLatestMetrics", "GetMetrics",
+    "GetCurrentCaller", "GetDataset", "GetDriftMap", "GetGradientFidelity", "GetJob", "GetLatestMetrics",
+    "GetMetrics",
     "GetResults", "GetSamplePlan", "GetVerdictChanges", "ListAttempts", "ListBenchmarks", "ListChanges",
     "ListCheckpoints", "ListDatasets", "ListEvents", "ListJobs", "ListMetrics", "ListModels", "ListPresets",
-    "ListSamples", "QueryMetrics", "StreamChanges", "StreamEvents", "WatchJob",
+    "ListSamples", "QueryMetrics", "SimulateGate", "StreamChanges", "StreamEvents", "WatchJob",
     "GetStudy", "GetStudyVerdict", "ListStudies", "ListStudyEvents", "ListStudyPresets",
 }  # fmt: skip
 WRITING = {

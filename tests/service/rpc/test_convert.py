@@ -17,6 +17,8 @@ from service.jobs import (
     comparisons,
     datasets,
     export_spec,
+    gate_simulations,
+    gradient_fidelity,
     metric_queries,
     patches,
     results,
@@ -40,6 +42,7 @@ from service.rpc.generated.driftgate.v1 import (
     comparisons_pb2,
     datasets_pb2,
     evaluations_pb2,
+    gate_simulations_pb2,
     jobs_pb2,
     metrics_pb2,
     results_pb2,
@@ -171,6 +174,8 @@ VIEWS = [
     (results.JobAttempts, jobs_pb2.ListAttemptsResponse),
     (results.JobMetrics, metrics_pb2.JobMetrics),
     (results.DriftMap, metrics_pb2.DriftMap),
+    (gate_simulations.GateSimulation, gate_simulations_pb2.GateSimulation),
+    (gradient_fidelity.GradientFidelity, results_pb2.GetGradientFidelityResponse),
     (metric_queries.MetricSeriesSet, results_pb2.QueryMetricsResponse),
     (metric_queries.LatestMetrics, results_pb2.GetLatestMetricsResponse),
     (results.JobResults, evaluations_pb2.JobResults),
@@ -344,6 +349,7 @@ SAMPLED_TOKEN = {
         "max_response_tokens": 77,
         "evaluate_teacher": True,
         "during_training": {"every_steps": 2, "max_problems": 3},
+        "reverse_kl_problems": 9,
         "seed": 5,
     },
     "checkpoint": {"every_steps": 3, "keep_last": 1},
@@ -360,6 +366,14 @@ SAMPLED_TOKEN = {
     },
     "masked_token_ids": [0, 11],
     "drift_map_block_size": 8,
+    "diagnostics": {
+        "token_drift_updates": 0,
+        "gradient_fidelity": {
+            "num_batches": 3,
+            "depths": [1, 5],
+            "fresh_samples_per_prompt": 2,
+        },
+    },
     "seed": 2**62 + 1,
 }
 TEACHER_TOPK = MINIMAL | {

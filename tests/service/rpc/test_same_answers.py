@@ -5,7 +5,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.jobs import comparisons, metric_queries, results
+from service.jobs import (
+    comparisons,
+    gate_simulations,
+    gradient_fidelity,
+    metric_queries,
+    results,
+)
 from service.jobs.catalog import Metric
 from service.jobs.plans import Plan
 from service.jobs.records import BlockDrift, UpdateRecord
@@ -16,6 +22,7 @@ from service.rpc.generated.driftgate.v1 import (
     checkpoints_pb2,
     comparisons_pb2,
     evaluations_pb2,
+    gate_simulations_pb2,
     jobs_pb2,
     metrics_pb2,
     results_pb2,
@@ -24,7 +31,15 @@ from service.rpc.generated.driftgate.v1 import (
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
 from tests.service.rpc.parity_worlds import SPEC, open_world
-from tests.worker_records import a_batch, a_sample, an_evaluation_record, an_outcome
+from tests.worker_records import (
+    a_batch,
+    a_gradient_fidelity,
+    a_reverse_kl,
+    a_sample,
+    a_token_drift,
+    an_evaluation_record,
+    an_outcome,
+)
 
 NUM_CLIENTS = 100
 
@@ -144,6 +159,7 @@ def measured(settings, job_store, rest):
                     metrics={Metric.LOSS: loss}
                     | ({Metric.ROLLOUT_SECONDS: 1.5} if update == 1 else {}),
                     drift_by_block=(BlockDrift(16, -0.1, 0.1), BlockDrift(0, None, None)),
+                    token_drift=a_token_drift([[0.1 * update, 0.0, -0.3], [0.2]]),
                 )
                 for update, loss in enumerate([0.5, float("nan"), float("inf")], start=1)
             ],
@@ -151,9 +167,12 @@ def measured(settings, job_store, rest):
         result_store.record_samples(
             lease, a_batch("teacher", [a_sample(0), a_sample(1, verdict="wrong", extracted=None)])
         )
+        nats = {"baseline": 0.25, "final": None}
         for stage, c in (("baseline", 1), ("final", right)):
             outcomes = [an_outcome(f"p{index}", n=4, c=c) for index in range(3)]
             result_store.record_evaluation(lease, an_evaluation_record(stage, outcomes))
+            result_store.record_reverse_kl(lease, a_reverse_kl(stage, nats[stage]))
+        result_store.record_gradient_fidelity(lease, a_gradient_fidelity(depth=2))
         job_store.finish(lease, state=JobState.SUCCEEDED, failure=None, message="Done.")
     yield ids
     database.close()
@@ -204,6 +223,47 @@ ANSWERS = {
         metrics_pb2.DriftMap,
         lambda stubs, ids: (
             stubs.results.GetDriftMap(results_pb2.GetDriftMapRequest(job_id=ids[0])).drift_map
+        ),
+    ),
+    "gradient fidelity": (
+        "/v1/jobs/{}/gradient-fidelity",
+        gradient_fidelity.GradientFidelity,
+        results_pb2.GetGradientFidelityResponse,
+        lambda stubs, ids: stubs.results.GetGradientFidelity(
+            results_pb2.GetGradientFidelityRequest(job_id=ids[0])
+        ),
+    ),
+    "simulated gate": (
+        "/v1/jobs/{}/gate:simulate?granularity=token&kernel=ratio&adaptive=0.5&ratio_bounds=0.25&ratio_bounds=4",
+        gate_simulations.GateSimulation,
+        gate_simulations_pb2.GateSimulation,
+        lambda stubs, ids: (
+            stubs.results.SimulateGate(
+                results_pb2.SimulateGateRequest(
+                    job_id=ids[0],
+                    gate=spec_pb2.GateSpec(
+                        granularity=spec_pb2.GRANULARITY_TOKEN,
+                        kernel=spec_pb2.KERNEL_RATIO,
+                        strength=spec_pb2.Strength(adaptive=0.5),
+                        ratio_bounds=[0.25, 4],
+                    ),
+                )
+            ).simulation
+        ),
+    ),
+    "simulated gate without a strength": (
+        "/v1/jobs/{}/gate:simulate?kernel=hard&threshold=0.2&block_size=1",
+        gate_simulations.GateSimulation,
+        gate_simulations_pb2.GateSimulation,
+        lambda stubs, ids: (
+            stubs.results.SimulateGate(
+                results_pb2.SimulateGateRequest(
+                    job_id=ids[0],
+                    gate=spec_pb2.GateSpec(
+                        kernel=spec_pb2.KERNEL_HARD, threshold=0.2, block_size=1
+                    ),
+                )
+            ).simulation
         ),
     ),
     "results": (
@@ -273,6 +333,13 @@ def test_what_was_recorded_is_in_the_messages(stubs, measured):
     metrics = ANSWERS["metrics"][3](stubs, measured)
     assert [repr(value) for value in metrics.columns["train/loss"].values] == ["0.5", "nan", "inf"]
     assert list(metrics.columns["rollout/seconds"].missing) == [1, 2]
+    (at_depth_2,) = ANSWERS["gradient fidelity"][3](stubs, measured).measurements
+    own, undefined = at_depth_2.weightings
+    assert (own.weighting, own.cosine, own.norm_ratio) == ("job", 0.5, 1.25)
+    assert not undefined.HasField("cosine")
+    before, not_finite = ANSWERS["results"][3](stubs, measured).reverse_kls
+    assert (before.stage, before.mean_nats, before.num_tokens) == ("baseline", 0.25, 100)
+    assert not not_finite.HasField("mean_nats")
     drift_map = ANSWERS["drift map"][3](stubs, measured)
     assert [list(row.missing) for row in drift_map.mean_drift_nats] == [[1], [1], [1]]
     (pair,) = ANSWERS["comparison"][3](stubs, measured).pairs

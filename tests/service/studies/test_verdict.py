@@ -2,12 +2,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from service.errors import DriftgateError
 from service.statistics.counts import Counts
 from service.storage.study_rows import RunRow, progress_of, study_view
 from service.storage.study_scores import Conditions, RunScores, ScoredBenchmark
 from service.storage.tables import StudyRow
 from service.studies.verdict import make_verdict
-from tests.service.studies.played_runs import study_spec
+from tests.service.studies.played_runs import BASE, study_spec
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 SIX_SEEDS = (1, 2, 3, 4, 5, 6)
@@ -157,8 +158,21 @@ def test_the_distance_to_the_teacher_is_a_metric_where_it_is_recorded():
     assert with_it.arms[0].metrics["reverse_kl"].mean == 0.25
     assert with_it.arms[0].metrics["reverse_kl"].parts is None
     assert {one.metric for one in with_it.exploratory} == {"pass@1", "pass@8", "reverse_kl"}
-    without_it = verdict_of(lambda _arm, _seed: (3, 3), reverse_kl=float("nan"))
+    assert not any("left out of reverse_kl" in note for note in with_it.notes)
+    without_it = verdict_of(lambda _arm, _seed: (3, 3), reverse_kl=None)
     assert "reverse_kl" not in without_it.arms[0].metrics
+    assert any(
+        note.startswith("9 runs are left out of reverse_kl alone") for note in without_it.notes
+    )
+
+
+def test_a_study_that_measures_no_distance_compares_none_and_says_nothing_of_it():
+    base = BASE | {"evaluation": BASE["evaluation"] | {"reverse_kl_problems": 0}}
+    verdict = verdict_of(lambda _arm, _seed: (3, 3), base=base)
+    assert {one.metric for one in verdict.exploratory} == {"pass@1", "pass@8"}
+    assert not any("reverse_kl" in note for note in verdict.notes)
+    with pytest.raises(DriftgateError, match="one of what is measured: pass@1, pass@8"):
+        study_spec(base=base, contrast={"arm": "block", "metric": "reverse_kl"})
 
 
 def test_a_study_of_rows_counts_its_runs_by_their_state():

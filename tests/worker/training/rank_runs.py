@@ -6,7 +6,7 @@
 import copy
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from service.jobs.records import UpdateRecord
 from service.jobs.spec import JobSpec
 from worker.builtin_models import character_tokenizer, small_qwen3
 from worker.ranks_joining import joined_ranks
+from worker.rollouts.engine import RolloutRequest
 from worker.rollouts.prompts import encode_prompts
 from worker.rollouts.transformers_engine import TransformersEngine
 from worker.training.distributed import ALONE, Ranks, Task
@@ -84,6 +85,7 @@ CASES: dict[str, dict] = {
 }
 # Their models have a head of its own beside the embeddings; the others' are tied.
 UNTIED = frozenset({"no gate", "top-k with shuffled newline spans"})
+MEASURED_CASE = "no gate"
 CUT_CASE = "top-k with a block gate"
 CUT_AFTER = 3  # updates: in the middle of a step of four
 
@@ -187,9 +189,31 @@ def main(folder: Path) -> None:
         for case in CASES:
             records = train(make_trainer(case, ranks=ranks), folder / case, ranks=ranks)
             if ranks.rank == 0:
-                (folder / f"{case}.json").write_text(json.dumps([asdict(each) for each in records]))
+                (folder / f"{case}.json").write_text(
+                    json.dumps([asdict(each) for each in records], default=bytes.hex)
+                )
+        measure(folder, ranks=ranks)
         cut_off(folder, ranks=ranks)
         go_on(folder, ranks=ranks)
+
+
+def measured_requests(trainer: Trainer) -> list[RolloutRequest]:
+    """Five of other lengths, so that of two ranks one has more to do."""
+    return [
+        RolloutRequest(prompt.token_ids, seeds=(seed,))
+        for seed, prompt in enumerate(trainer._prompts[:5])
+    ]
+
+
+def measure(folder: Path, *, ranks: Ranks = ALONE) -> None:
+    """The distance to the teacher, response by response."""
+    trainer = make_trainer(MEASURED_CASE, ranks=ranks)
+    if ranks.rank > 0:
+        follow(trainer, ranks=ranks)
+        return
+    found = sorted(astuple(each) for each in trainer.reverse_kl(measured_requests(trainer)))
+    (folder / "reverse KL.json").write_text(json.dumps(found))
+    ranks.order(Task.END)
 
 
 def cut_off(folder: Path, *, ranks: Ranks) -> None:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -21,6 +22,7 @@ from tests.worker.training.rank_runs import (
     CUT_AFTER,
     CUT_CASE,
     make_trainer,
+    measure,
     spec_of,
     train,
 )
@@ -35,7 +37,8 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one")
     for case in CASES:
         records = train(make_trainer(case), folder / case)
-        (folder / f"{case}.json").write_text(json.dumps([asdict(each) for each in records]))
+        text = json.dumps([asdict(each) for each in records], default=bytes.hex)
+        (folder / f"{case}.json").write_text(text)
     return folder
 
 
@@ -69,6 +72,7 @@ def test_two_ranks_train_as_one_process_does(case: str, one: Path, two: Path) ->
         assert len(mine["drift_by_block"]) == len(theirs["drift_by_block"])
         for row, other in zip(mine["drift_by_block"], theirs["drift_by_block"], strict=True):
             assert differences(row, other) == {}
+        assert_same_token_drift(mine["token_drift"], theirs["token_drift"])
     assert_same_checkpoint(two / case, one / case)
 
 
@@ -78,6 +82,23 @@ def test_the_cases_do_what_they_are_there_for(one: Path) -> None:
     assert records["a gate that closes"][-1]["metrics"][Metric.GATE_SCOPES_CLOSED] == 1
     for case in ("published block gate", "adaptive token gate", "shuffled blocks"):
         assert records[case][-1]["metrics"][Metric.GATE_STD] > 0.01
+
+
+def test_two_ranks_measure_the_distance_to_the_teacher_as_one_process_does(
+    two: Path, tmp_path: Path
+) -> None:
+    measure(tmp_path)
+
+    found, expected = (
+        json.loads((folder / "reverse KL.json").read_text()) for folder in (two, tmp_path)
+    )
+    (nats, lengths), (expected_nats, expected_lengths) = (
+        zip(*each, strict=True) for each in (found, expected)
+    )
+    assert lengths == expected_lengths
+    assert len(lengths) == 5
+    assert nats == pytest.approx(expected_nats, rel=RELATIVE)
+    assert min(nats) > 0.01
 
 
 def test_one_process_goes_on_from_where_two_ranks_stopped_in_a_step(
@@ -104,6 +125,17 @@ def differences(found: dict, expected: dict) -> dict[str, tuple]:
         for name in names
         if found.get(name) != pytest.approx(expected.get(name), rel=RELATIVE, abs=ABSOLUTE)
     }
+
+
+def assert_same_token_drift(found: dict, expected: dict) -> None:
+    """Of the same tokens, and of all of them; numbers to a step of float16."""
+    for name in ("drift_nats", "abs_losses"):
+        mine, theirs = (
+            np.frombuffer(bytes.fromhex(each.pop(name)), dtype="<f2") for each in (found, expected)
+        )
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-6)
+    assert found == expected
+    assert found["num_responses_left_out"] == 0
 
 
 def assert_same_checkpoint(found: Path, expected: Path) -> None:

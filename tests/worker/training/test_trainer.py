@@ -125,6 +125,7 @@ def without_times(records: list[UpdateRecord]) -> list[tuple]:
             r.update,
             {k: v for k, v in r.metrics.items() if k not in MEASURED_ON_THE_MACHINE},
             r.drift_by_block,
+            r.token_drift,
         )
         for r in records
     ]

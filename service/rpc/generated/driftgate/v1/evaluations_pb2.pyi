@@ -165,6 +165,34 @@ class StageMean(_message.Message):
     pass_at: _containers.MessageMap[str, PassEstimate]
     def __init__(self, stage: _Optional[str] = ..., benchmarks: _Optional[_Iterable[str]] = ..., pass_at: _Optional[_Mapping[str, PassEstimate]] = ...) -> None: ...
 
+class ReverseKl(_message.Message):
+    __slots__ = ("benchmark", "stage", "attempt", "estimator", "num_responses", "num_tokens", "mean_nats", "standard_error_nats", "problems_sha256", "max_response_tokens", "seed", "seconds")
+    BENCHMARK_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATOR_FIELD_NUMBER: _ClassVar[int]
+    NUM_RESPONSES_FIELD_NUMBER: _ClassVar[int]
+    NUM_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_NATS_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_ERROR_NATS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESPONSE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    benchmark: str
+    stage: str
+    attempt: int
+    estimator: str
+    num_responses: int
+    num_tokens: int
+    mean_nats: float
+    standard_error_nats: float
+    problems_sha256: str
+    max_response_tokens: int
+    seed: int
+    seconds: float
+    def __init__(self, benchmark: _Optional[str] = ..., stage: _Optional[str] = ..., attempt: _Optional[int] = ..., estimator: _Optional[str] = ..., num_responses: _Optional[int] = ..., num_tokens: _Optional[int] = ..., mean_nats: _Optional[float] = ..., standard_error_nats: _Optional[float] = ..., problems_sha256: _Optional[str] = ..., max_response_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...
+
 class OverlapExample(_message.Message):
     __slots__ = ("prompt_id", "problem_id", "share")
     PROMPT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -190,20 +218,22 @@ class PromptOverlap(_message.Message):
     def __init__(self, benchmark: _Optional[str] = ..., num_prompts: _Optional[int] = ..., num_overlapping: _Optional[int] = ..., num_dropped: _Optional[int] = ..., examples: _Optional[_Iterable[_Union[OverlapExample, _Mapping]]] = ...) -> None: ...
 
 class JobResults(_message.Message):
-    __slots__ = ("job_id", "evaluations", "means", "differences", "prompt_overlaps", "note")
+    __slots__ = ("job_id", "evaluations", "means", "differences", "prompt_overlaps", "note", "reverse_kls")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
     MEANS_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     PROMPT_OVERLAPS_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    REVERSE_KLS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     evaluations: _containers.RepeatedCompositeFieldContainer[BenchmarkResult]
     means: _containers.RepeatedCompositeFieldContainer[StageMean]
     differences: _containers.RepeatedCompositeFieldContainer[BenchmarkDifference]
     prompt_overlaps: _containers.RepeatedCompositeFieldContainer[PromptOverlap]
     note: str
-    def __init__(self, job_id: _Optional[str] = ..., evaluations: _Optional[_Iterable[_Union[BenchmarkResult, _Mapping]]] = ..., means: _Optional[_Iterable[_Union[StageMean, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[BenchmarkDifference, _Mapping]]] = ..., prompt_overlaps: _Optional[_Iterable[_Union[PromptOverlap, _Mapping]]] = ..., note: _Optional[str] = ...) -> None: ...
+    reverse_kls: _containers.RepeatedCompositeFieldContainer[ReverseKl]
+    def __init__(self, job_id: _Optional[str] = ..., evaluations: _Optional[_Iterable[_Union[BenchmarkResult, _Mapping]]] = ..., means: _Optional[_Iterable[_Union[StageMean, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[BenchmarkDifference, _Mapping]]] = ..., prompt_overlaps: _Optional[_Iterable[_Union[PromptOverlap, _Mapping]]] = ..., note: _Optional[str] = ..., reverse_kls: _Optional[_Iterable[_Union[ReverseKl, _Mapping]]] = ...) -> None: ...
 
 class Sample(_message.Message):
     __slots__ = ("stage", "benchmark", "attempt", "problem_id", "problem_sha256", "sample_index", "seed", "prompt_tokens", "response_tokens", "finish_reason", "is_loop", "verdict", "layer", "extracted", "sampling_ms", "grading_ms", "text")

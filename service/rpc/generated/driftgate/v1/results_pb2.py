@@ -24,10 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from service.rpc.generated.driftgate.v1 import comparisons_pb2 as driftgate_dot_v1_dot_comparisons__pb2
 from service.rpc.generated.driftgate.v1 import evaluations_pb2 as driftgate_dot_v1_dot_evaluations__pb2
+from service.rpc.generated.driftgate.v1 import gate_simulations_pb2 as driftgate_dot_v1_dot_gate__simulations__pb2
+from service.rpc.generated.driftgate.v1 import gradients_pb2 as driftgate_dot_v1_dot_gradients__pb2
 from service.rpc.generated.driftgate.v1 import metrics_pb2 as driftgate_dot_v1_dot_metrics__pb2
+from service.rpc.generated.driftgate.v1 import spec_pb2 as driftgate_dot_v1_dot_spec__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64riftgate/v1/results.proto\x12\x0c\x64riftgate.v1\x1a\x1e\x64riftgate/v1/comparisons.proto\x1a\x1e\x64riftgate/v1/evaluations.proto\x1a\x1a\x64riftgate/v1/metrics.proto\"H\n\x11GetMetricsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x14\n\x0c\x61\x66ter_update\x18\x03 \x01(\x03\"?\n\x12GetMetricsResponse\x12)\n\x07metrics\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.JobMetrics\"\xa6\x01\n\x13QueryMetricsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12 \n\x01x\x18\x03 \x01(\x0e\x32\x15.driftgate.v1.MetricX\x12\x12\n\nmax_points\x18\x04 \x01(\x05\x12\x13\n\x06x_from\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04x_to\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\t\n\x07_x_fromB\x07\n\x05_x_to\"d\n\x14QueryMetricsResponse\x12 \n\x01x\x18\x01 \x01(\x0e\x32\x15.driftgate.v1.MetricX\x12*\n\x06series\x18\x02 \x03(\x0b\x32\x1a.driftgate.v1.MetricSeries\")\n\x17GetLatestMetricsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xbc\x01\n\x18GetLatestMetricsResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x44\n\x07metrics\x18\x02 \x03(\x0b\x32\x33.driftgate.v1.GetLatestMetricsResponse.MetricsEntry\x1aJ\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.driftgate.v1.LatestMetric:\x02\x38\x01\"L\n\x12GetDriftMapRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_update\x18\x02 \x01(\x03\x12\x10\n\x08max_rows\x18\x03 \x01(\x05\"@\n\x13GetDriftMapResponse\x12)\n\tdrift_map\x18\x01 \x01(\x0b\x32\x16.driftgate.v1.DriftMap\"=\n\x11GetResultsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x18\n\x10include_problems\x18\x02 \x01(\x08\"?\n\x12GetResultsResponse\x12)\n\x07results\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.JobResults\"\xd9\x01\n\x12ListSamplesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\x05stage\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tbenchmark\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x17\n\nproblem_id\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07verdict\x18\x07 \x01(\tH\x03\x88\x01\x01\x42\x08\n\x06_stageB\x0c\n\n_benchmarkB\r\n\x0b_problem_idB\n\n\x08_verdict\"\x96\x01\n\x13ListSamplesResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12/\n\x08sampling\x18\x02 \x01(\x0b\x32\x1d.driftgate.v1.SamplingInForce\x12%\n\x07samples\x18\x03 \x03(\x0b\x32\x14.driftgate.v1.Sample\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"*\n\x18GetVerdictChangesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x9c\x01\n\x19GetVerdictChangesResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x17\n\x0fregraded_job_id\x18\x02 \x01(\t\x12\x13\n\x0bnum_samples\x18\x03 \x01(\x03\x12\x13\n\x0bnum_changed\x18\x04 \x01(\x03\x12,\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x1b.driftgate.v1.VerdictChange\"\x8c\x01\n\x14GetSamplePlanRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\ndifference\x18\x02 \x01(\x01\x12\x12\n\x05power\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x01k\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\x05stage\x18\x05 \x01(\tH\x02\x88\x01\x01\x42\x08\n\x06_powerB\x04\n\x02_kB\x08\n\x06_stage\"?\n\x15GetSamplePlanResponse\x12&\n\x04plan\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.SamplePlan\"Y\n\x12\x43ompareJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0e\n\x01k\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05stage\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x04\n\x02_kB\x08\n\x06_stage\"C\n\x13\x43ompareJobsResponse\x12,\n\ncomparison\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.Comparison2\xa7\x06\n\rResultService\x12O\n\nGetMetrics\x12\x1f.driftgate.v1.GetMetricsRequest\x1a .driftgate.v1.GetMetricsResponse\x12U\n\x0cQueryMetrics\x12!.driftgate.v1.QueryMetricsRequest\x1a\".driftgate.v1.QueryMetricsResponse\x12\x61\n\x10GetLatestMetrics\x12%.driftgate.v1.GetLatestMetricsRequest\x1a&.driftgate.v1.GetLatestMetricsResponse\x12R\n\x0bGetDriftMap\x12 .driftgate.v1.GetDriftMapRequest\x1a!.driftgate.v1.GetDriftMapResponse\x12O\n\nGetResults\x12\x1f.driftgate.v1.GetResultsRequest\x1a .driftgate.v1.GetResultsResponse\x12R\n\x0bListSamples\x12 .driftgate.v1.ListSamplesRequest\x1a!.driftgate.v1.ListSamplesResponse\x12\x64\n\x11GetVerdictChanges\x12&.driftgate.v1.GetVerdictChangesRequest\x1a\'.driftgate.v1.GetVerdictChangesResponse\x12X\n\rGetSamplePlan\x12\".driftgate.v1.GetSamplePlanRequest\x1a#.driftgate.v1.GetSamplePlanResponse\x12R\n\x0b\x43ompareJobs\x12 .driftgate.v1.CompareJobsRequest\x1a!.driftgate.v1.CompareJobsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64riftgate/v1/results.proto\x12\x0c\x64riftgate.v1\x1a\x1e\x64riftgate/v1/comparisons.proto\x1a\x1e\x64riftgate/v1/evaluations.proto\x1a#driftgate/v1/gate_simulations.proto\x1a\x1c\x64riftgate/v1/gradients.proto\x1a\x1a\x64riftgate/v1/metrics.proto\x1a\x17\x64riftgate/v1/spec.proto\"H\n\x11GetMetricsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x14\n\x0c\x61\x66ter_update\x18\x03 \x01(\x03\"?\n\x12GetMetricsResponse\x12)\n\x07metrics\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.JobMetrics\"\xa6\x01\n\x13QueryMetricsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12 \n\x01x\x18\x03 \x01(\x0e\x32\x15.driftgate.v1.MetricX\x12\x12\n\nmax_points\x18\x04 \x01(\x05\x12\x13\n\x06x_from\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04x_to\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\t\n\x07_x_fromB\x07\n\x05_x_to\"d\n\x14QueryMetricsResponse\x12 \n\x01x\x18\x01 \x01(\x0e\x32\x15.driftgate.v1.MetricX\x12*\n\x06series\x18\x02 \x03(\x0b\x32\x1a.driftgate.v1.MetricSeries\")\n\x17GetLatestMetricsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xbc\x01\n\x18GetLatestMetricsResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x44\n\x07metrics\x18\x02 \x03(\x0b\x32\x33.driftgate.v1.GetLatestMetricsResponse.MetricsEntry\x1aJ\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.driftgate.v1.LatestMetric:\x02\x38\x01\"L\n\x12GetDriftMapRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_update\x18\x02 \x01(\x03\x12\x10\n\x08max_rows\x18\x03 \x01(\x05\"@\n\x13GetDriftMapResponse\x12)\n\tdrift_map\x18\x01 \x01(\x0b\x32\x16.driftgate.v1.DriftMap\"K\n\x13SimulateGateRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12$\n\x04gate\x18\x02 \x01(\x0b\x32\x16.driftgate.v1.GateSpec\"H\n\x14SimulateGateResponse\x12\x30\n\nsimulation\x18\x01 \x01(\x0b\x32\x1c.driftgate.v1.GateSimulation\",\n\x1aGetGradientFidelityRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"f\n\x1bGetGradientFidelityResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x37\n\x0cmeasurements\x18\x02 \x03(\x0b\x32!.driftgate.v1.GradientMeasurement\"=\n\x11GetResultsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x18\n\x10include_problems\x18\x02 \x01(\x08\"?\n\x12GetResultsResponse\x12)\n\x07results\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.JobResults\"\xd9\x01\n\x12ListSamplesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\x05stage\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tbenchmark\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x17\n\nproblem_id\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07verdict\x18\x07 \x01(\tH\x03\x88\x01\x01\x42\x08\n\x06_stageB\x0c\n\n_benchmarkB\r\n\x0b_problem_idB\n\n\x08_verdict\"\x96\x01\n\x13ListSamplesResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12/\n\x08sampling\x18\x02 \x01(\x0b\x32\x1d.driftgate.v1.SamplingInForce\x12%\n\x07samples\x18\x03 \x03(\x0b\x32\x14.driftgate.v1.Sample\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"*\n\x18GetVerdictChangesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x9c\x01\n\x19GetVerdictChangesResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x17\n\x0fregraded_job_id\x18\x02 \x01(\t\x12\x13\n\x0bnum_samples\x18\x03 \x01(\x03\x12\x13\n\x0bnum_changed\x18\x04 \x01(\x03\x12,\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x1b.driftgate.v1.VerdictChange\"\x8c\x01\n\x14GetSamplePlanRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\ndifference\x18\x02 \x01(\x01\x12\x12\n\x05power\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x01k\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\x05stage\x18\x05 \x01(\tH\x02\x88\x01\x01\x42\x08\n\x06_powerB\x04\n\x02_kB\x08\n\x06_stage\"?\n\x15GetSamplePlanResponse\x12&\n\x04plan\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.SamplePlan\"Y\n\x12\x43ompareJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0e\n\x01k\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05stage\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x04\n\x02_kB\x08\n\x06_stage\"C\n\x13\x43ompareJobsResponse\x12,\n\ncomparison\x18\x01 \x01(\x0b\x32\x18.driftgate.v1.Comparison2\xea\x07\n\rResultService\x12O\n\nGetMetrics\x12\x1f.driftgate.v1.GetMetricsRequest\x1a .driftgate.v1.GetMetricsResponse\x12U\n\x0cQueryMetrics\x12!.driftgate.v1.QueryMetricsRequest\x1a\".driftgate.v1.QueryMetricsResponse\x12\x61\n\x10GetLatestMetrics\x12%.driftgate.v1.GetLatestMetricsRequest\x1a&.driftgate.v1.GetLatestMetricsResponse\x12R\n\x0bGetDriftMap\x12 .driftgate.v1.GetDriftMapRequest\x1a!.driftgate.v1.GetDriftMapResponse\x12U\n\x0cSimulateGate\x12!.driftgate.v1.SimulateGateRequest\x1a\".driftgate.v1.SimulateGateResponse\x12j\n\x13GetGradientFidelity\x12(.driftgate.v1.GetGradientFidelityRequest\x1a).driftgate.v1.GetGradientFidelityResponse\x12O\n\nGetResults\x12\x1f.driftgate.v1.GetResultsRequest\x1a .driftgate.v1.GetResultsResponse\x12R\n\x0bListSamples\x12 .driftgate.v1.ListSamplesRequest\x1a!.driftgate.v1.ListSamplesResponse\x12\x64\n\x11GetVerdictChanges\x12&.driftgate.v1.GetVerdictChangesRequest\x1a\'.driftgate.v1.GetVerdictChangesResponse\x12X\n\rGetSamplePlan\x12\".driftgate.v1.GetSamplePlanRequest\x1a#.driftgate.v1.GetSamplePlanResponse\x12R\n\x0b\x43ompareJobs\x12 .driftgate.v1.CompareJobsRequest\x1a!.driftgate.v1.CompareJobsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,44 +39,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETLATESTMETRICSRESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_GETLATESTMETRICSRESPONSE_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_GETMETRICSREQUEST']._serialized_start=136
-  _globals['_GETMETRICSREQUEST']._serialized_end=208
-  _globals['_GETMETRICSRESPONSE']._serialized_start=210
-  _globals['_GETMETRICSRESPONSE']._serialized_end=273
-  _globals['_QUERYMETRICSREQUEST']._serialized_start=276
-  _globals['_QUERYMETRICSREQUEST']._serialized_end=442
-  _globals['_QUERYMETRICSRESPONSE']._serialized_start=444
-  _globals['_QUERYMETRICSRESPONSE']._serialized_end=544
-  _globals['_GETLATESTMETRICSREQUEST']._serialized_start=546
-  _globals['_GETLATESTMETRICSREQUEST']._serialized_end=587
-  _globals['_GETLATESTMETRICSRESPONSE']._serialized_start=590
-  _globals['_GETLATESTMETRICSRESPONSE']._serialized_end=778
-  _globals['_GETLATESTMETRICSRESPONSE_METRICSENTRY']._serialized_start=704
-  _globals['_GETLATESTMETRICSRESPONSE_METRICSENTRY']._serialized_end=778
-  _globals['_GETDRIFTMAPREQUEST']._serialized_start=780
-  _globals['_GETDRIFTMAPREQUEST']._serialized_end=856
-  _globals['_GETDRIFTMAPRESPONSE']._serialized_start=858
-  _globals['_GETDRIFTMAPRESPONSE']._serialized_end=922
-  _globals['_GETRESULTSREQUEST']._serialized_start=924
-  _globals['_GETRESULTSREQUEST']._serialized_end=985
-  _globals['_GETRESULTSRESPONSE']._serialized_start=987
-  _globals['_GETRESULTSRESPONSE']._serialized_end=1050
-  _globals['_LISTSAMPLESREQUEST']._serialized_start=1053
-  _globals['_LISTSAMPLESREQUEST']._serialized_end=1270
-  _globals['_LISTSAMPLESRESPONSE']._serialized_start=1273
-  _globals['_LISTSAMPLESRESPONSE']._serialized_end=1423
-  _globals['_GETVERDICTCHANGESREQUEST']._serialized_start=1425
-  _globals['_GETVERDICTCHANGESREQUEST']._serialized_end=1467
-  _globals['_GETVERDICTCHANGESRESPONSE']._serialized_start=1470
-  _globals['_GETVERDICTCHANGESRESPONSE']._serialized_end=1626
-  _globals['_GETSAMPLEPLANREQUEST']._serialized_start=1629
-  _globals['_GETSAMPLEPLANREQUEST']._serialized_end=1769
-  _globals['_GETSAMPLEPLANRESPONSE']._serialized_start=1771
-  _globals['_GETSAMPLEPLANRESPONSE']._serialized_end=1834
-  _globals['_COMPAREJOBSREQUEST']._serialized_start=1836
-  _globals['_COMPAREJOBSREQUEST']._serialized_end=1925
-  _globals['_COMPAREJOBSRESPONSE']._serialized_start=1927
-  _globals['_COMPAREJOBSRESPONSE']._serialized_end=1994
-  _globals['_RESULTSERVICE']._serialized_start=1997
-  _globals['_RESULTSERVICE']._serialized_end=2804
+  _globals['_GETMETRICSREQUEST']._serialized_start=228
+  _globals['_GETMETRICSREQUEST']._serialized_end=300
+  _globals['_GETMETRICSRESPONSE']._serialized_start=302
+  _globals['_GETMETRICSRESPONSE']._serialized_end=365
+  _globals['_QUERYMETRICSREQUEST']._serialized_start=368
+  _globals['_QUERYMETRICSREQUEST']._serialized_end=534
+  _globals['_QUERYMETRICSRESPONSE']._serialized_start=536
+  _globals['_QUERYMETRICSRESPONSE']._serialized_end=636
+  _globals['_GETLATESTMETRICSREQUEST']._serialized_start=638
+  _globals['_GETLATESTMETRICSREQUEST']._serialized_end=679
+  _globals['_GETLATESTMETRICSRESPONSE']._serialized_start=682
+  _globals['_GETLATESTMETRICSRESPONSE']._serialized_end=870
+  _globals['_GETLATESTMETRICSRESPONSE_METRICSENTRY']._serialized_start=796
+  _globals['_GETLATESTMETRICSRESPONSE_METRICSENTRY']._serialized_end=870
+  _globals['_GETDRIFTMAPREQUEST']._serialized_start=872
+  _globals['_GETDRIFTMAPREQUEST']._serialized_end=948
+  _globals['_GETDRIFTMAPRESPONSE']._serialized_start=950
+  _globals['_GETDRIFTMAPRESPONSE']._serialized_end=1014
+  _globals['_SIMULATEGATEREQUEST']._serialized_start=1016
+  _globals['_SIMULATEGATEREQUEST']._serialized_end=1091
+  _globals['_SIMULATEGATERESPONSE']._serialized_start=1093
+  _globals['_SIMULATEGATERESPONSE']._serialized_end=1165
+  _globals['_GETGRADIENTFIDELITYREQUEST']._serialized_start=1167
+  _globals['_GETGRADIENTFIDELITYREQUEST']._serialized_end=1211
+  _globals['_GETGRADIENTFIDELITYRESPONSE']._serialized_start=1213
+  _globals['_GETGRADIENTFIDELITYRESPONSE']._serialized_end=1315
+  _globals['_GETRESULTSREQUEST']._serialized_start=1317
+  _globals['_GETRESULTSREQUEST']._serialized_end=1378
+  _globals['_GETRESULTSRESPONSE']._serialized_start=1380
+  _globals['_GETRESULTSRESPONSE']._serialized_end=1443
+  _globals['_LISTSAMPLESREQUEST']._serialized_start=1446
+  _globals['_LISTSAMPLESREQUEST']._serialized_end=1663
+  _globals['_LISTSAMPLESRESPONSE']._serialized_start=1666
+  _globals['_LISTSAMPLESRESPONSE']._serialized_end=1816
+  _globals['_GETVERDICTCHANGESREQUEST']._serialized_start=1818
+  _globals['_GETVERDICTCHANGESREQUEST']._serialized_end=1860
+  _globals['_GETVERDICTCHANGESRESPONSE']._serialized_start=1863
+  _globals['_GETVERDICTCHANGESRESPONSE']._serialized_end=2019
+  _globals['_GETSAMPLEPLANREQUEST']._serialized_start=2022
+  _globals['_GETSAMPLEPLANREQUEST']._serialized_end=2162
+  _globals['_GETSAMPLEPLANRESPONSE']._serialized_start=2164
+  _globals['_GETSAMPLEPLANRESPONSE']._serialized_end=2227
+  _globals['_COMPAREJOBSREQUEST']._serialized_start=2229
+  _globals['_COMPAREJOBSREQUEST']._serialized_end=2318
+  _globals['_COMPAREJOBSRESPONSE']._serialized_start=2320
+  _globals['_COMPAREJOBSRESPONSE']._serialized_end=2387
+  _globals['_RESULTSERVICE']._serialized_start=2390
+  _globals['_RESULTSERVICE']._serialized_end=3392
 # @@protoc_insertion_point(module_scope)

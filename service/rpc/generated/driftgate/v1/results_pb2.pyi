@@ -1,6 +1,9 @@
 from service.rpc.generated.driftgate.v1 import comparisons_pb2 as _comparisons_pb2
 from service.rpc.generated.driftgate.v1 import evaluations_pb2 as _evaluations_pb2
+from service.rpc.generated.driftgate.v1 import gate_simulations_pb2 as _gate_simulations_pb2
+from service.rpc.generated.driftgate.v1 import gradients_pb2 as _gradients_pb2
 from service.rpc.generated.driftgate.v1 import metrics_pb2 as _metrics_pb2
+from service.rpc.generated.driftgate.v1 import spec_pb2 as _spec_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -85,6 +88,34 @@ class GetDriftMapResponse(_message.Message):
     DRIFT_MAP_FIELD_NUMBER: _ClassVar[int]
     drift_map: _metrics_pb2.DriftMap
     def __init__(self, drift_map: _Optional[_Union[_metrics_pb2.DriftMap, _Mapping]] = ...) -> None: ...
+
+class SimulateGateRequest(_message.Message):
+    __slots__ = ("job_id", "gate")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    gate: _spec_pb2.GateSpec
+    def __init__(self, job_id: _Optional[str] = ..., gate: _Optional[_Union[_spec_pb2.GateSpec, _Mapping]] = ...) -> None: ...
+
+class SimulateGateResponse(_message.Message):
+    __slots__ = ("simulation",)
+    SIMULATION_FIELD_NUMBER: _ClassVar[int]
+    simulation: _gate_simulations_pb2.GateSimulation
+    def __init__(self, simulation: _Optional[_Union[_gate_simulations_pb2.GateSimulation, _Mapping]] = ...) -> None: ...
+
+class GetGradientFidelityRequest(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class GetGradientFidelityResponse(_message.Message):
+    __slots__ = ("job_id", "measurements")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    measurements: _containers.RepeatedCompositeFieldContainer[_gradients_pb2.GradientMeasurement]
+    def __init__(self, job_id: _Optional[str] = ..., measurements: _Optional[_Iterable[_Union[_gradients_pb2.GradientMeasurement, _Mapping]]] = ...) -> None: ...
 
 class GetResultsRequest(_message.Message):
     __slots__ = ("job_id", "include_problems")

@@ -55,6 +55,16 @@ class ResultServiceStub:
                 request_serializer=driftgate_dot_v1_dot_results__pb2.GetDriftMapRequest.SerializeToString,
                 response_deserializer=driftgate_dot_v1_dot_results__pb2.GetDriftMapResponse.FromString,
                 _registered_method=True)
+        self.SimulateGate = channel.unary_unary(
+                '/driftgate.v1.ResultService/SimulateGate',
+                request_serializer=driftgate_dot_v1_dot_results__pb2.SimulateGateRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_results__pb2.SimulateGateResponse.FromString,
+                _registered_method=True)
+        self.GetGradientFidelity = channel.unary_unary(
+                '/driftgate.v1.ResultService/GetGradientFidelity',
+                request_serializer=driftgate_dot_v1_dot_results__pb2.GetGradientFidelityRequest.SerializeToString,
+                response_deserializer=driftgate_dot_v1_dot_results__pb2.GetGradientFidelityResponse.FromString,
+                _registered_method=True)
         self.GetResults = channel.unary_unary(
                 '/driftgate.v1.ResultService/GetResults',
                 request_serializer=driftgate_dot_v1_dot_results__pb2.GetResultsRequest.SerializeToString,
@@ -109,6 +119,20 @@ class ResultServiceServicer:
 
     def GetDriftMap(self, request, context):
         """Drift by response position and update.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SimulateGate(self, request, context):
+        """What another gate would have done to the job's updates; trains nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGradientFidelity(self, request, context):
+        """How near the gradients of reused batches stayed to fresh ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +195,16 @@ def add_ResultServiceServicer_to_server(servicer, server):
                     servicer.GetDriftMap,
                     request_deserializer=driftgate_dot_v1_dot_results__pb2.GetDriftMapRequest.FromString,
                     response_serializer=driftgate_dot_v1_dot_results__pb2.GetDriftMapResponse.SerializeToString,
+            ),
+            'SimulateGate': grpc.unary_unary_rpc_method_handler(
+                    servicer.SimulateGate,
+                    request_deserializer=driftgate_dot_v1_dot_results__pb2.SimulateGateRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_results__pb2.SimulateGateResponse.SerializeToString,
+            ),
+            'GetGradientFidelity': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGradientFidelity,
+                    request_deserializer=driftgate_dot_v1_dot_results__pb2.GetGradientFidelityRequest.FromString,
+                    response_serializer=driftgate_dot_v1_dot_results__pb2.GetGradientFidelityResponse.SerializeToString,
             ),
             'GetResults': grpc.unary_unary_rpc_method_handler(
                     servicer.GetResults,
@@ -307,6 +341,60 @@ class ResultService:
             '/driftgate.v1.ResultService/GetDriftMap',
             driftgate_dot_v1_dot_results__pb2.GetDriftMapRequest.SerializeToString,
             driftgate_dot_v1_dot_results__pb2.GetDriftMapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SimulateGate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.ResultService/SimulateGate',
+            driftgate_dot_v1_dot_results__pb2.SimulateGateRequest.SerializeToString,
+            driftgate_dot_v1_dot_results__pb2.SimulateGateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGradientFidelity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftgate.v1.ResultService/GetGradientFidelity',
+            driftgate_dot_v1_dot_results__pb2.GetGradientFidelityRequest.SerializeToString,
+            driftgate_dot_v1_dot_results__pb2.GetGradientFidelityResponse.FromString,
             options,
             channel_credentials,
             insecure,

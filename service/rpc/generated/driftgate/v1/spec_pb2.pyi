@@ -200,7 +200,7 @@ ENGINE_TRANSFORMERS: Engine
 ENGINE_VLLM: Engine
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination", "max_runtime_s", "resources")
+    __slots__ = ("name", "labels", "student", "teacher", "prompts", "objective", "gate", "steps", "reuse", "rollout", "optimizer", "evaluation", "checkpoint", "compute", "masked_token_ids", "drift_map_block_size", "seed", "lora", "warm_start", "kind", "model", "max_prompt_tokens", "job_id", "priority", "step", "destination", "max_runtime_s", "resources", "diagnostics")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +236,7 @@ class JobSpec(_message.Message):
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     MAX_RUNTIME_S_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSTICS_FIELD_NUMBER: _ClassVar[int]
     name: str
     labels: _containers.ScalarMap[str, str]
     student: ModelSpec
@@ -264,7 +265,26 @@ class JobSpec(_message.Message):
     destination: ExportDestination
     max_runtime_s: int
     resources: ResourcesSpec
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ..., max_runtime_s: _Optional[int] = ..., resources: _Optional[_Union[ResourcesSpec, _Mapping]] = ...) -> None: ...
+    diagnostics: DiagnosticsSpec
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., student: _Optional[_Union[ModelSpec, _Mapping]] = ..., teacher: _Optional[_Union[ModelSpec, _Mapping]] = ..., prompts: _Optional[_Union[PromptsSpec, _Mapping]] = ..., objective: _Optional[_Union[Objective, _Mapping]] = ..., gate: _Optional[_Union[GateSpec, _Mapping]] = ..., steps: _Optional[int] = ..., reuse: _Optional[_Union[ReuseSpec, _Mapping]] = ..., rollout: _Optional[_Union[RolloutSpec, _Mapping]] = ..., optimizer: _Optional[_Union[OptimizerSpec, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationSpec, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointSpec, _Mapping]] = ..., compute: _Optional[_Union[ComputeSpec, _Mapping]] = ..., masked_token_ids: _Optional[_Iterable[int]] = ..., drift_map_block_size: _Optional[int] = ..., seed: _Optional[int] = ..., lora: _Optional[_Union[LoraSpec, _Mapping]] = ..., warm_start: _Optional[_Union[WarmStartSpec, _Mapping]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., model: _Optional[_Union[ModelSpec, _Mapping]] = ..., max_prompt_tokens: _Optional[int] = ..., job_id: _Optional[str] = ..., priority: _Optional[int] = ..., step: _Optional[int] = ..., destination: _Optional[_Union[ExportDestination, _Mapping]] = ..., max_runtime_s: _Optional[int] = ..., resources: _Optional[_Union[ResourcesSpec, _Mapping]] = ..., diagnostics: _Optional[_Union[DiagnosticsSpec, _Mapping]] = ...) -> None: ...
+
+class DiagnosticsSpec(_message.Message):
+    __slots__ = ("token_drift_updates", "gradient_fidelity")
+    TOKEN_DRIFT_UPDATES_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_FIDELITY_FIELD_NUMBER: _ClassVar[int]
+    token_drift_updates: int
+    gradient_fidelity: GradientFidelitySpec
+    def __init__(self, token_drift_updates: _Optional[int] = ..., gradient_fidelity: _Optional[_Union[GradientFidelitySpec, _Mapping]] = ...) -> None: ...
+
+class GradientFidelitySpec(_message.Message):
+    __slots__ = ("num_batches", "depths", "fresh_samples_per_prompt")
+    NUM_BATCHES_FIELD_NUMBER: _ClassVar[int]
+    DEPTHS_FIELD_NUMBER: _ClassVar[int]
+    FRESH_SAMPLES_PER_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    num_batches: int
+    depths: _containers.RepeatedScalarFieldContainer[int]
+    fresh_samples_per_prompt: int
+    def __init__(self, num_batches: _Optional[int] = ..., depths: _Optional[_Iterable[int]] = ..., fresh_samples_per_prompt: _Optional[int] = ...) -> None: ...
 
 class ResourcesSpec(_message.Message):
     __slots__ = ("gpus",)
@@ -593,7 +613,7 @@ class DuringTrainingSpec(_message.Message):
     def __init__(self, every_steps: _Optional[int] = ..., max_problems: _Optional[int] = ...) -> None: ...
 
 class EvaluationSpec(_message.Message):
-    __slots__ = ("benchmarks", "samples_per_problem", "k", "temperature", "top_p", "max_response_tokens", "evaluate_teacher", "seed", "profile", "top_k", "during_training")
+    __slots__ = ("benchmarks", "samples_per_problem", "k", "temperature", "top_p", "max_response_tokens", "evaluate_teacher", "seed", "profile", "top_k", "during_training", "reverse_kl_problems")
     BENCHMARKS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_PER_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
@@ -605,6 +625,7 @@ class EvaluationSpec(_message.Message):
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     DURING_TRAINING_FIELD_NUMBER: _ClassVar[int]
+    REVERSE_KL_PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     benchmarks: _containers.RepeatedCompositeFieldContainer[BenchmarkSpec]
     samples_per_problem: int
     k: _containers.RepeatedScalarFieldContainer[int]
@@ -616,7 +637,8 @@ class EvaluationSpec(_message.Message):
     profile: str
     top_k: int
     during_training: DuringTrainingSpec
-    def __init__(self, benchmarks: _Optional[_Iterable[_Union[BenchmarkSpec, _Mapping]]] = ..., samples_per_problem: _Optional[int] = ..., k: _Optional[_Iterable[int]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., max_response_tokens: _Optional[int] = ..., evaluate_teacher: _Optional[bool] = ..., seed: _Optional[int] = ..., profile: _Optional[str] = ..., top_k: _Optional[int] = ..., during_training: _Optional[_Union[DuringTrainingSpec, _Mapping]] = ...) -> None: ...
+    reverse_kl_problems: int
+    def __init__(self, benchmarks: _Optional[_Iterable[_Union[BenchmarkSpec, _Mapping]]] = ..., samples_per_problem: _Optional[int] = ..., k: _Optional[_Iterable[int]] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., max_response_tokens: _Optional[int] = ..., evaluate_teacher: _Optional[bool] = ..., seed: _Optional[int] = ..., profile: _Optional[str] = ..., top_k: _Optional[int] = ..., during_training: _Optional[_Union[DuringTrainingSpec, _Mapping]] = ..., reverse_kl_problems: _Optional[int] = ...) -> None: ...
 
 class CheckpointSpec(_message.Message):
     __slots__ = ("every_steps", "keep_last")
