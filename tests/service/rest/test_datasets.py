@@ -242,7 +242,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(server):
             yield b" " * 100_000
 
     refused = httpx.post(
-        f"http://127.0.0.1:{server[1]}/v1/datasets", content=endless(), headers=NDJSON
+        f"http://127.0.0.1:{server[1]}/v1/datasets", content=endless(), headers=NDJSON, timeout=60
     )
 
     assert (refused.status_code, refused.json()["code"]) == (422, "DATASET_INVALID")
