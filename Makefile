@@ -12,6 +12,8 @@ SEED ?= 1
 RUNS ?= 4
 JOBS ?= 2
 STUDY ?= confirm
+# Not nproc, which answers OMP_NUM_THREADS where that is set.
+NUM_CORES := $(shell getconf _NPROCESSORS_ONLN)
 # Two OpenMP threads beside other work spin on each other; the tests and the services use one.
 export OMP_NUM_THREADS ?= 1
 
@@ -43,7 +45,7 @@ up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 # Every process of tests starts its own servers, so there are four at most, and one more than cores, as tests also wait;
 # what a file's tests share stays in one. All they start, and they, would compile the same modules anew without bytecode.
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )) --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(( $(NUM_CORES) < 3 ? $(NUM_CORES) + 1 : 4 )) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-vllm
 test-vllm: $(VLLM) ## The engines' contract on vLLM's CPU build, and a whole job (ten minutes with the installation)
