@@ -12,7 +12,7 @@ from service.jobs.study_spec import ArmSpec, ContrastSpec, StudySpec
 
 STEPS = 24
 SCREENING_STEPS = 16
-LEARNING_RATES = (2e-4, 4e-4, 8e-4)
+LEARNING_RATES = (1e-4, 2e-4, 4e-4, 8e-4)
 # In names of arms before the learning rate, in 1e-4.
 RATE_MARK = "-lr"
 # The highest mean pass@8 over the tuning seeds; `make study STUDY=tune` finds them anew.
