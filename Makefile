@@ -82,7 +82,8 @@ bench-recovery: $(DEVELOPMENT) ## Measure how soon a job goes on after kill -9 o
 bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean app and MLflow's server (ten minutes)
 	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
 
-# STUDY=tune finds the learning rates anew, screen the variants worth a look, calibrate how often nothing is found something.
+# STUDY=tune finds the learning rates anew, screen the variants worth a look, gradients where a reused batch's gradients point,
+# calibrate how often something is found in nothing.
 .PHONY: study
 study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; half an hour)
 	$(BIN)/python -m benchmarks.study $(STUDY)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.study [confirm|tune|screen|calibrate]`: the studies of docs/evidence.md, each on a service of its own.
+"""`python -m benchmarks.study [confirm|tune|screen|calibrate|gradients]`: the studies of docs/evidence.md, each on a service of its own.
 
 Prints every verdict, and writes it with its spec below --output. Run again after an interruption, it goes on.
 """
@@ -17,6 +17,7 @@ from benchmarks.study.designs import (
     screening,
     tuning,
 )
+from benchmarks.study.gradients import gradient_table, measure_gradients
 from benchmarks.study.running import run_study, write_study
 from benchmarks.study.tables import best_rates, single_runs_that_differ, summary
 from service.client import Client
@@ -30,7 +31,10 @@ WIDTH = 160
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.study", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", default="confirm", choices=("confirm", "tune", "screen", "calibrate")
+        "part",
+        nargs="?",
+        default="confirm",
+        choices=("confirm", "tune", "screen", "calibrate", "gradients"),
     )
     parser.add_argument("--output", type=Path, default=Path("var/study"))
     options = parser.parse_args()
@@ -43,6 +47,13 @@ def main() -> None:
         Client(service.url) as client,
     ):
         console.print(f"The page: {service.url}/#/studies")
+        if options.part == "gradients":
+            found = measure_gradients(client)
+            console.print(gradient_table(found))
+            for rate, fidelity in found.items():
+                path = folder / f"gradient-fidelity-{rate:g}.json"
+                path.write_text(fidelity.model_dump_json())
+            return
         for name, spec in _studies(options.part).items():
             study, verdict, seconds = run_study(service, client, spec)
             write_study(spec, verdict, seconds=seconds, path=folder / f"{name}.json")
