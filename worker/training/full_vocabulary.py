@@ -37,9 +37,9 @@ def accumulate_reverse_kl_gradient(
         for batch in batches:
             if not batch.num_tokens:
                 continue
-            hidden_NH = _hidden_states(student, batch)
+            hidden_NH = hidden_states_of(student, batch)
             with torch.no_grad():
-                teacher_NH = _hidden_states(teacher, batch)
+                teacher_NH = hidden_states_of(teacher, batch)
                 grad_NH, share = _gradient_of_chunks(
                     hidden_NH.detach(),
                     head,
@@ -82,7 +82,8 @@ def _gradient_of_chunks(
     return grad_NH, total
 
 
-def _hidden_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+def hidden_states_of(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """[N, H] at the positions that predict the valid tokens."""
     return hidden_states(
         model, batch.input_ids_BS, batch.positions_N, packed_lengths=batch.packed_lengths
     )

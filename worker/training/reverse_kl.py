@@ -17,7 +17,8 @@ from transformers import PreTrainedModel
 from service.jobs.records import KlEstimator
 from worker.training.batching import MicroBatch
 from worker.training.distributed_sharding import whole_root
-from worker.training.head import chunk_tokens, head_weight, hidden_states
+from worker.training.full_vocabulary import hidden_states_of
+from worker.training.head import chunk_tokens, head_weight
 from worker.training.logits import LogitsOfChunks
 from worker.training.offload import present
 from worker.training.teacher import LocalTeacher, Teacher
@@ -92,19 +93,13 @@ def _full_vocabulary(
     with present(teacher), whole_root(teacher):
         return [
             full_vocabulary_kl(
-                _hidden_states(student, batch),
+                hidden_states_of(student, batch),
                 head_weight(student),
-                _hidden_states(teacher, batch),
+                hidden_states_of(teacher, batch),
                 head_weight(teacher),
             )
             for batch in batches
         ]
-
-
-def _hidden_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
-    return hidden_states(
-        model, batch.input_ids_BS, batch.positions_N, packed_lengths=batch.packed_lengths
-    )
 
 
 def _log_softmax_spending(logits_CV: Tensor) -> Tensor:
