@@ -33,11 +33,7 @@ from service.storage.sessions import migrate
 
 REUSE = {"epochs": 2, "minibatches": 2}
 UPDATES_PER_STEP = REUSE["epochs"] * REUSE["minibatches"]
-JOB = SPEC | {
-    "steps": 10_000,
-    "reuse": REUSE,
-    "checkpoint": {"every_steps": 1, "keep_last": 2},
-}
+JOB = SPEC | {"steps": 10_000, "reuse": REUSE}
 DEFAULT_LEASE_S = 90
 # By its lease in seconds: of the heartbeat.
 HEARTBEATS_S = {10: 1, DEFAULT_LEASE_S: 10}

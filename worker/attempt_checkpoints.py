@@ -2,11 +2,13 @@
 
 import logging
 import shutil
+import time
 from dataclasses import replace
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.records import AttemptEvent, CheckpointRecord
 from service.jobs.results import Checkpoint
+from service.jobs.state import JobPhase
 from worker.attempt import Attempt
 from worker.attempt_artifacts import local_checkpoint, remove_leftovers
 from worker.training.checkpoints import write_checkpoint
@@ -16,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Where a checkpoint is written that is to be sent elsewhere; see worker.scratch.
 UNSENT = ".unsent"
+# A checkpoint quicker than this is no phase that anyone could watch; those of all steps would fill the history.
+SHOWN_S = 1.0
 UNUSABLE = frozenset({ErrorCode.CHECKPOINT_CORRUPT, ErrorCode.RESOURCE_NOT_FOUND})
 
 
@@ -28,6 +32,7 @@ class AttemptCheckpoints:
     def __init__(self, attempt: Attempt, *, keep_last: int) -> None:
         self._attempt = attempt
         self._keep_last = keep_last
+        self._is_quick = False  # until one has been
 
     def restore_newest(self, trainer: Trainer) -> None:
         """Puts the trainer where the newest sound checkpoint stands, or leaves it at the start.
@@ -46,13 +51,21 @@ class AttemptCheckpoints:
         logger.info("training starts after step %d, update %d", trainer.step, trainer.update)
 
     def save(self, trainer: Trainer, *, final: bool) -> None:
-        """A complete checkpoint folder and its row; older ones go once the row is committed.
+        """A complete checkpoint folder and its row; older ones go once the row is committed. A phase of the job,
+        unless the last was quick.
 
         While the folder cannot be written the trainer's state stays as it is, and so do earlier checkpoints.
         """
+        recorder, is_shown = self._attempt.recorder, not self._is_quick
+        if is_shown:
+            recorder.record_now(JobPhase.CHECKPOINTING)
+        started = time.perf_counter()
         record = self._attempt.outlast_store(lambda: self._publish(trainer, final=final))
-        if self._attempt.recorder.record_now(record):
+        if recorder.record_now(record):
             self._remove_older()
+        self._is_quick = time.perf_counter() - started < SHOWN_S
+        if is_shown and not (final or self._attempt.stop.is_set()):
+            recorder.record_now(JobPhase.TRAINING)
 
     def _publish(self, trainer: Trainer, *, final: bool) -> CheckpointRecord:
         lease, store = self._attempt.lease, self._attempt.artifacts.written

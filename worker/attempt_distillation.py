@@ -104,11 +104,8 @@ def _train(
 
     def checkpoint(final: bool) -> None:  # noqa: FBT001 the trainer's callback
         nonlocal saved_update
-        recorder.record_now(JobPhase.CHECKPOINTING)
         checkpoints.save(trainer, final=final)
         saved_update = trainer.update
-        if not (final or stop.is_set()):
-            recorder.record_now(JobPhase.TRAINING)
 
     def evaluate(step: int) -> None:
         if _is_evaluated_after(step, spec) and not stop.is_set():

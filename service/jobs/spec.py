@@ -129,7 +129,13 @@ class LoraSpec(SpecPart):
 class CheckpointSpec(SpecPart):
     """When the student is saved; the last step is always saved."""
 
-    every_steps: int = Field(default=25, ge=1, le=100_000)
+    every_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Null: after every step, or every few where that would take more than a twentieth "
+        "of the time.",
+    )
     keep_last: int = Field(
         default=2, ge=1, le=1000, description="Older ones are removed; the final one never is."
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from service.jobs.catalog import Metric
 from service.jobs.records import BlockDrift, UpdateRecord
 from service.jobs.spec import JobSpec
+from worker.training.cadence import CheckpointCadence
 
 WEIGHTS_FILE = "model.safetensors"
 STATE_FILE = "trainer_state.json"
@@ -75,16 +76,18 @@ class ScriptedTrainer:
         stop: threading.Event,
     ) -> bool:
         """As `Trainer.train` does: a checkpoint when it is due, at the end, and where it is stopped."""
+        cadence = CheckpointCadence(self._spec.checkpoint.every_steps)
         while self.step < self._spec.steps:
             time.sleep(self._update_s)
             self.update += 1
             self._link = next_link(self._link, self.update)
             on_update(self._record())
             is_last = self.step == self._spec.steps
-            is_due = not self.is_inside_step and self.step % self._spec.checkpoint.every_steps == 0
+            is_due = not self.is_inside_step and cadence.is_due(self.step)
             is_stopping = stop.is_set() and not is_last
             if is_last or is_due or is_stopping:
-                on_checkpoint(is_last)
+                with cadence.timed():
+                    on_checkpoint(is_last)
             if is_stopping:
                 return False
         return True

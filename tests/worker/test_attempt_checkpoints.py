@@ -12,7 +12,7 @@ from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
 from tests.worker.bench import Bench
 from tests.worker.small_jobs import small_job
-from worker import store_outage
+from worker import attempt_checkpoints, store_outage
 from worker.attempt import Attempt
 from worker.attempt_checkpoints import AttemptCheckpoints
 from worker.recorder import Recorder
@@ -286,3 +286,17 @@ def test_a_child_that_found_no_room_does_not_cost_the_job_an_attempt(sqlite_url,
     assert [each.message for each in ended] == ["The disk is full."]
     assert bench.jobs.claim(queue="default", owner="test", lease_s=30) is not None
     assert not (tmp_path / "artifacts" / "jobs" / job.id / "1" / ".unsent").exists()
+
+
+def test_a_quick_checkpoint_is_a_phase_of_the_job_only_the_first_time(job):
+    for step in (1, 2, 3):
+        job.save(step)
+    assert job.events("phase_changed") == ["Phase checkpointing.", "Phase training."]
+    assert len(job.events("checkpoint_saved")) == 3
+
+
+def test_a_slow_one_is_a_phase_each_time(job, monkeypatch):
+    monkeypatch.setattr(attempt_checkpoints, "SHOWN_S", 0.0)
+    for step in (1, 2):
+        job.save(step)
+    assert job.events("phase_changed") == ["Phase checkpointing.", "Phase training."] * 2

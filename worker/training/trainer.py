@@ -35,6 +35,7 @@ from service.jobs.spec import JobSpec
 from worker.rollouts.engine import RolloutEngine, RolloutRequest
 from worker.rollouts.prompts import Prompt
 from worker.training.batching import MicroBatch, Rollout, TokenRules, newline_token_ids
+from worker.training.cadence import CheckpointCadence
 from worker.training.collection import (
     StepMetrics,
     collect_rollouts,
@@ -168,6 +169,7 @@ class Trainer:
                 ):
                     on_gradient_fidelity(record)
 
+        cadence = CheckpointCadence(self._spec.checkpoint.every_steps)
         while self.step < self._spec.steps:
             if self._batch is None:
                 self._ranks.order(Task.COLLECT)
@@ -177,10 +179,11 @@ class Trainer:
             if self._ends_step():
                 on_step(self.step)
             is_last = self.step == self._spec.steps
-            is_due = self._batch is None and self.step % self._spec.checkpoint.every_steps == 0
+            is_due = self._batch is None and cadence.is_due(self.step)
             is_stopping = should_stop() and not is_last
             if is_last or is_due or is_stopping:
-                on_checkpoint(is_last)
+                with cadence.timed():
+                    on_checkpoint(is_last)
             if is_stopping:
                 return False
         return True
