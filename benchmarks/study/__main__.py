@@ -1,4 +1,4 @@
-"""`python -m benchmarks.study [confirm|tune|screen|calibrate|gradients]`: the studies of docs/evidence.md, each on a service of its own.
+"""`python -m benchmarks.study [confirm|tune|simulate|screen|calibrate|gradients]`: the studies of docs/evidence.md, each on a service of its own.
 
 Prints every verdict, and writes it with its spec below --output. Run again after an interruption, it goes on.
 """
@@ -19,6 +19,7 @@ from benchmarks.study.designs import (
 )
 from benchmarks.study.gradients import gradient_table, measure_gradients
 from benchmarks.study.running import run_study, write_study
+from benchmarks.study.simulations import simulate_gates, simulation_table, write_simulations
 from benchmarks.study.tables import best_rates, single_runs_that_differ, summary
 from service.client import Client
 from service.demo.own_service import own_service
@@ -34,7 +35,7 @@ def main() -> None:
         "part",
         nargs="?",
         default="confirm",
-        choices=("confirm", "tune", "screen", "calibrate", "gradients"),
+        choices=("confirm", "tune", "simulate", "screen", "calibrate", "gradients"),
     )
     parser.add_argument("--output", type=Path, default=Path("var/study"))
     options = parser.parse_args()
@@ -53,6 +54,12 @@ def main() -> None:
             for rate, fidelity in found.items():
                 path = folder / f"gradient-fidelity-{rate:g}.json"
                 path.write_text(fidelity.model_dump_json())
+            return
+        if options.part == "simulate":
+            study, _, _ = run_study(service, client, tuning())  # ended, where it was run before
+            simulated = simulate_gates(client, [study])
+            console.print(simulation_table(simulated))
+            write_simulations(simulated, folder / "simulated-gates.json")
             return
         for name, spec in _studies(options.part).items():
             study, verdict, seconds = run_study(service, client, spec)
