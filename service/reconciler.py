@@ -53,6 +53,7 @@ def run(settings: Settings) -> None:
     )
     Reconciler(
         duties_of(settings, database=database, doorbell=doorbell),
+        next_expiry_s=JobStore(database).next_expiry_s,
         leadership=leadership,
         lease_s=settings.lease_s,
         interval_s=settings.reconcile_interval_s,
@@ -67,7 +68,6 @@ def duties_of(settings: Settings, *, database: Database, doorbell: Doorbell) -> 
     job_store = JobStore(database)
     cleanup = ArtifactCleanup(job_store=job_store, artifacts=open_artifacts(settings))
     duties = [
-        Duty(partial(ring_for_waiting_jobs, job_store, doorbell)),
         Duty(
             partial(
                 take_expired_leases,
@@ -80,6 +80,8 @@ def duties_of(settings: Settings, *, database: Database, doorbell: Doorbell) -> 
             partial(end_overdue_jobs, job_store, grace_s=settings.lease_s + settings.stop_grace_s),
             needs_steadiness=True,
         ),
+        # After what puts jobs back into their queues.
+        Duty(partial(ring_for_waiting_jobs, job_store, doorbell)),
         Duty(
             partial(explain_unmet_needs, database, live_within_s=settings.lease_s),
             every_s=EXPLAINED_EVERY_S,

@@ -11,6 +11,9 @@ from service.errors import DriftgateError, ErrorCode
 from service.health_file import touch_health_file
 from service.storage.leader_lease import LeaderLease
 
+# A lease is over once its last moment has passed. Also what keeps the rounds apart where many end in a row.
+AFTER_EXPIRY_S = 0.1
+
 logger = logging.getLogger(__name__)
 
 
@@ -41,37 +44,45 @@ class Reconciler:
         leadership: LeaderLease,
         lease_s: float,
         interval_s: float,
+        next_expiry_s: Callable[[], float | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """next_expiry_s: seconds until a lease ends unless it is renewed, for a round right then; None for none."""
         self._duties = duties
         self._leadership = leadership
         self._lease_s = lease_s
         self._interval_s = interval_s
+        self._next_expiry_s = next_expiry_s
         self._clock = clock
         self._answered_since: float | None = None
         self._due_at = [clock() for _ in duties]
         self._leads = False
 
-    def run_once(self) -> None:
-        """One round; an outage of the database ends it and is remembered."""
+    def run_once(self) -> float:
+        """One round, and the seconds until the next; an outage of the database ends it and is remembered."""
         try:
             if not self._is_leader():
                 self._is_steady()
-                return
+                return self._interval_s
             for index, duty in enumerate(self._duties):
                 self._do_if_due(index, duty)
+            expiry_s = self._next_expiry_s()
         except DriftgateError as error:
             if error.code is not ErrorCode.DATABASE_UNAVAILABLE:
                 raise
             self._answered_since = None
             logger.warning("no round: %s", error.message)
+            return self._interval_s
+        if expiry_s is None:
+            return self._interval_s
+        return min(self._interval_s, expiry_s + AFTER_EXPIRY_S)
 
     def run_forever(self, stop: threading.Event, *, health_file: Path | None = None) -> None:
         """Until it is told to stop; then another may lead at once."""
         while not stop.is_set():
-            self.run_once()
+            pause_s = self.run_once()
             touch_health_file(health_file)
-            stop.wait(self._interval_s)
+            stop.wait(pause_s)
         try:
             self._leadership.let_go()
         except DriftgateError as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.capabilities import Capabilities
@@ -242,6 +242,17 @@ class LeaseStore:
                 .limit(limit)
             )
             return [Lease(row.id, row.lease_epoch, row.lease_owner or "") for row in rows]
+
+    def next_expiry_s(self) -> float | None:
+        """Seconds until the first of the leases in force ends unless it is renewed; None where none is."""
+        with self._database.read() as session:
+            now = self._database.now(session)
+            first = session.scalar(
+                select(func.min(JobRow.lease_expires_at)).where(
+                    JobRow.state.in_(HELD_STATES), JobRow.lease_expires_at >= now
+                )
+            )
+            return None if first is None else (first - now).total_seconds()
 
     def take_expired(self, job_id: str, epoch: int, *, max_attempts: int) -> JobState | None:
         """End an attempt whose lease expired, as `release` does; None where it stands after all."""

@@ -96,6 +96,18 @@ def test_a_forsaken_job_waits_again_after_one_lease(reconciler, job_store, clock
     assert job_store.get(job.id).state is JobState.QUEUED
 
 
+def test_a_forsaken_job_is_rung_for_in_the_round_that_takes_it(
+    reconciler, doorbell, job_store, clock, wait_until
+):
+    job = forsake(job_store, wait_until)
+    reconciler.run_once()
+    assert not doorbell.num_waiting("default")
+    clock.now_s += LEASE_S
+    reconciler.run_once()
+    assert job_store.get(job.id).state is JobState.QUEUED
+    wait_until(lambda: doorbell.num_waiting("default") == 1)
+
+
 def test_an_outage_starts_the_wait_anew(postgres_url, postgres_server, start, clock, wait_until):
     database = Database(postgres_url)
     job_store = JobStore(database)

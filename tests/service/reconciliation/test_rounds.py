@@ -39,10 +39,15 @@ def clock():
 
 @pytest.fixture
 def start(database, clock):
-    def make(*duties, owner="first", leader_lease_s=60.0):
+    def make(*duties, owner="first", leader_lease_s=60.0, interval_s=0.01, **more):
         leadership = LeaderLease(database, name="test", owner=owner, lease_s=leader_lease_s)
         return Reconciler(
-            duties, leadership=leadership, lease_s=LEASE_S, interval_s=0.01, clock=clock
+            duties,
+            leadership=leadership,
+            lease_s=LEASE_S,
+            interval_s=interval_s,
+            clock=clock,
+            **more,
         )
 
     return make
@@ -96,6 +101,26 @@ def test_any_other_error_ends_it(start):
         start(Duty(broken)).run_once()
 
 
+@pytest.mark.parametrize(
+    ("expiry_s", "pause_s"), [(None, 5.0), (60.0, 5.0), (2.0, 2.1), (0.0, 0.1)]
+)
+def test_the_next_round_comes_when_a_lease_ends_and_no_later_than_the_interval(
+    start, expiry_s, pause_s
+):
+    reconciler = start(interval_s=5.0, next_expiry_s=lambda: expiry_s)
+    assert reconciler.run_once() == pytest.approx(pause_s)
+
+
+def test_who_stands_by_or_sees_an_outage_waits_for_the_interval(start):
+    def away():
+        raise DriftgateError(ErrorCode.DATABASE_UNAVAILABLE, "The database did not answer.")
+
+    leader = start(interval_s=5.0, next_expiry_s=away)
+    standby = start(owner="second", interval_s=5.0, next_expiry_s=lambda: 1.0)
+    assert leader.run_once() == 5.0
+    assert standby.run_once() == 5.0
+
+
 def test_of_two_one_does_the_work_and_the_other_takes_over_at_once_when_it_stops(
     start, clock, wait_until
 ):
@@ -122,6 +147,6 @@ def test_a_leader_that_was_stopped_is_replaced_and_stands_by_when_it_wakes(start
     sleeper = start(Duty(first), leader_lease_s=0.05)
     standby = start(Duty(second), owner="second")
     sleeper.run_once()
-    wait_until(lambda: standby.run_once() or second.number)
+    wait_until(lambda: standby.run_once() and second.number)
     sleeper.run_once()
     assert (first.number, second.number) == (1, 1)

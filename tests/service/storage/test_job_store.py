@@ -242,6 +242,21 @@ def test_an_expired_lease_stands_until_it_is_taken(job_store, create, claim, wai
     assert job_store.get(job.id).state is JobState.STARTING
 
 
+def test_the_next_expiry_is_that_of_the_first_lease_that_still_stands(
+    job_store, create, claim, wait_until
+):
+    assert job_store.next_expiry_s() is None
+    create()
+    create()
+    create()
+    claim(lease_s=0.001)
+    wait_until(lambda: job_store.expired_leases(10))
+    assert job_store.next_expiry_s() is None, "it is over"
+    claim(lease_s=300)
+    claim(lease_s=60)
+    assert 50 < job_store.next_expiry_s() <= 60
+
+
 def test_a_taken_job_waits_again_and_its_worker_is_fenced(job_store, create, claim, wait_until):
     job = create()
     lease = claim(lease_s=0.001).lease
