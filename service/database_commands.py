@@ -40,16 +40,20 @@ def list_workers(
 
 
 def audit() -> None:
-    """Look for jobs whose rows contradict each other; status 1 where there are any."""
+    """Look for jobs and studies whose rows contradict each other; status 1 where there are any."""
     from service.storage.invariants import find_violations  # noqa: PLC0415
+    from service.storage.study_invariants import find_study_violations  # noqa: PLC0415
 
     with _database() as database:
-        violations = list(find_violations(database))
-    for violation in violations:
-        typer.echo(f"job {violation.job_id} breaks an invariant: {violation.invariant}")
-    if violations:
+        broken = [(f"job {each.job_id}", each.invariant) for each in find_violations(database)]
+        broken += [
+            (f"study {each.study_id}", each.invariant) for each in find_study_violations(database)
+        ]
+    for which, invariant in broken:
+        typer.echo(f"{which} breaks an invariant: {invariant}")
+    if broken:
         raise typer.Exit(1)
-    typer.echo("No job contradicts itself.")
+    typer.echo("No job and no study contradicts itself.")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from service.storage.job_rows import new_job_id
 from service.storage.job_store import check_quota
 from service.storage.new_jobs import Submission, submit_in_transaction
 from service.storage.new_rows import insert_new
+from service.storage.study_pauses import pause_jobs, resume_jobs
 from service.storage.study_reads import StudyReads
 from service.storage.study_rows import RunRow, record_change, run_rows, study_row, study_view
 from service.storage.study_scores import RunScores, read_reverse_kls, read_scores
@@ -146,6 +147,29 @@ class StudyStore(StudyReads):
                 row.finished_at = now
             record_change(session, row, now=now, type_="state_changed", message=message)
             return True
+
+    def resume(self, study_id: str) -> int | None:
+        """How many jobs wait again, in a study that was paused, or that runs; None, and nothing done, in any other.
+
+        Raises STUDY_NOT_FOUND.
+        """
+        with self._database.transaction() as session:
+            row = study_row(session, study_id, lock=True)
+            if row.state not in (StudyState.PAUSED, StudyState.RUNNING):
+                return None
+            now = self._database.now(session)
+            if row.state == StudyState.PAUSED:
+                row.state = StudyState.RUNNING
+                message = "Resumed on request."
+                record_change(session, row, now=now, type_="state_changed", message=message)
+            return resume_jobs(session, study_id, now=now)
+
+    def pause_jobs(self, study_id: str) -> None:
+        """Of a study that is paused still."""
+        with self._database.transaction() as session:
+            row = study_row(session, study_id, lock=True)
+            if row.state == StudyState.PAUSED:
+                pause_jobs(session, study_id, now=self._database.now(session))
 
     def delete(self, study_id: str) -> None:
         """Its jobs stay, as jobs. Raises STUDY_NOT_FOUND, and STUDY_STATE_CONFLICT before its end."""

@@ -5,10 +5,8 @@ several processes may be in one at once.
 """
 
 import logging
-from collections.abc import Callable
 
 from service.errors import DriftgateError, ErrorCode
-from service.jobs.results import Job
 from service.jobs.studies import PENDING, Study, StudyState
 from service.jobs.study_jobs import arm_specs
 from service.storage.job_store import JobStore
@@ -30,10 +28,10 @@ def advance_study(
         case StudyState.RUNNING:
             _submit_runs(study, study_store, doorbell)
         case StudyState.PAUSED:
-            _tell_jobs(study, study_store, job_store.request_pause)
+            study_store.pause_jobs(study.id)
         case StudyState.CANCELLING:
             study_store.drop_pending_runs(study.id)
-            _tell_jobs(study, study_store, job_store.request_cancel)
+            _cancel_jobs(study, study_store, job_store)
             _settle_runs(study, study_store)
     _end_if_done(study, study_store)
 
@@ -78,12 +76,12 @@ def _submit_runs(study: Study, study_store: StudyStore, doorbell: Doorbell) -> N
         logger.info("study %s waits: %s", study.id, error.message)
 
 
-def _tell_jobs(study: Study, study_store: StudyStore, tell: Callable[[str], Job]) -> None:
+def _cancel_jobs(study: Study, study_store: StudyStore, job_store: JobStore) -> None:
     for job_id in study_store.active_job_ids(study.id):
         try:
-            tell(job_id)
+            job_store.request_cancel(job_id)
         except DriftgateError as error:
-            # It has ended, or was deleted, or obeys another order already.
+            # It has ended, or was deleted.
             if error.code not in (ErrorCode.JOB_STATE_CONFLICT, ErrorCode.JOB_NOT_FOUND):
                 raise
 

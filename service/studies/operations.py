@@ -119,15 +119,12 @@ class StudyOperations:
 
     def resume(self, study_id: str) -> Study:
         """With its jobs: those that are paused wait again. Asked again it resumes what is paused still."""
-        self._move(
-            study_id,
-            StudyState.RUNNING,
-            leaving=(StudyState.PAUSED,),
-            same=(StudyState.RUNNING,),
-            verb="resumed",
-        )
-        for job_id in self._study_store.active_job_ids(study_id):
-            self._resume_job(job_id)
+        num_waiting = self._study_store.resume(study_id)
+        if num_waiting is None:
+            state = self._study_store.get(study_id).state
+            raise _conflict(study_id, state, (StudyState.PAUSED, StudyState.RUNNING), "resumed")
+        for _ in range(num_waiting):
+            self._doorbell.ring(self._queue)
         return self._advanced(study_id)
 
     def delete(self, study_id: str) -> None:
@@ -167,24 +164,8 @@ class StudyOperations:
         if self._study_store.move(study_id, target, leaving=leaving, message=message):
             return
         state = self._study_store.get(study_id).state
-        if state in same:
-            return
-        is_so = f"has already {state}" if state in ENDED_STUDY_STATES else f"is {state}"
-        raise DriftgateError(
-            ErrorCode.STUDY_STATE_CONFLICT,
-            f"Study {study_id} {is_so} and cannot be {verb}.",
-            [Violation("state", state, ", ".join((*leaving, *same)))],
-        )
-
-    def _resume_job(self, job_id: str) -> None:
-        try:
-            job = self._job_store.request_resume(job_id)
-        except DriftgateError as error:
-            if error.code not in (ErrorCode.JOB_STATE_CONFLICT, ErrorCode.JOB_NOT_FOUND):
-                raise
-            return  # it has ended meanwhile, or was deleted
-        if job.state is JobState.QUEUED:
-            self._doorbell.ring(self._queue)
+        if state not in same:
+            raise _conflict(study_id, state, (*leaving, *same), verb)
 
     def _of_arm(
         self, spec: StudySpec, name: str, ask: Callable[[JobSpec], Found], arm: JobSpec
@@ -203,3 +184,14 @@ class StudyOperations:
                 ],
                 refusal.retry_after_s,
             ) from None
+
+
+def _conflict(
+    study_id: str, state: StudyState, allowed: tuple[StudyState, ...], verb: str
+) -> DriftgateError:
+    is_so = f"has already {state}" if state in ENDED_STUDY_STATES else f"is {state}"
+    return DriftgateError(
+        ErrorCode.STUDY_STATE_CONFLICT,
+        f"Study {study_id} {is_so} and cannot be {verb}.",
+        [Violation("state", state, ", ".join(allowed))],
+    )

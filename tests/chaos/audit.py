@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.jobs.catalog import Metric
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
+from service.jobs.study_spec import STUDY_LABEL
 from service.jobs.webhooks import DeliveryState
 from service.storage.attempt_endings import DEATHS
 from service.storage.result_store import ResultStore
@@ -26,6 +27,15 @@ from service.storage.tables import (
 )
 from tests.chaos.history import Change, Event, StoredJob, Write
 from tests.chaos.scripted_training import WEIGHTS_FILE
+from tests.chaos.study_audit import (
+    STUDY_TABLES,
+    STUDY_TRIGGERS,
+    stored_studies,
+    study_changes,
+    study_jobs,
+    study_submissions,
+)
+from tests.chaos.study_history import StudyCall, StudyEvidence
 
 KEY_LABEL = "chaos-key"
 
@@ -61,9 +71,10 @@ def install_triggers(database_url: str) -> None:
     triggers = [
         ("changes", "UPDATE", "jobs", f"WHEN ({IS_CHANGE})", NOTE_CHANGE),
         *((table, "INSERT", table, "", NOTE_WRITE.format(table=table)) for table in WRITTEN),
+        *STUDY_TRIGGERS,
     ]
     serial = "SERIAL PRIMARY KEY" if is_postgres else "INTEGER PRIMARY KEY"
-    statements = TABLES.format(serial=serial).split(";")
+    statements = f"{TABLES};{STUDY_TABLES}".format(serial=serial).split(";")
     create = _create_on_postgres if is_postgres else _create_on_sqlite
     statements += [statement for trigger in triggers for statement in create(*trigger)]
     engine = create_engine(make_url(database_url).set(drivername=_driver(is_postgres)))
@@ -133,6 +144,17 @@ class Audit:
                 for job_id, old, new, *numbers in session.execute(text(query))
             ]
 
+    def studies(self, calls: Sequence[StudyCall]) -> StudyEvidence:
+        """With what clients asked for of studies."""
+        with self._database.read() as session:
+            return StudyEvidence(
+                calls=calls,
+                studies=stored_studies(session),
+                jobs=study_jobs(session),
+                changes=study_changes(session),
+                submissions=study_submissions(session),
+            )
+
     def undelivered(self) -> list[str]:
         """Deliveries of webhooks that no receiver has accepted."""
         with self._database.read() as session:
@@ -175,6 +197,7 @@ class Audit:
             labels=row.labels,
             num_deaths=num_deaths,
             num_open_attempts=num_open,
+            study_id=spec.labels.get(STUDY_LABEL),
         )
 
     def _losses(self, job_id: str) -> list[tuple[int, float | None]]:

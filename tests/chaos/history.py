@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from service.jobs.state import JobState
+
+if TYPE_CHECKING:
+    from tests.chaos.study_history import StudyEvidence
 
 
 class Verb(StrEnum):
@@ -110,7 +114,7 @@ class StoredJob:
     """A job as it is when everything has ended.
 
     losses: of the updates that stand, as (update, loss). weights: of the final checkpoint, None where there is none
-    or its manifest does not hold. labels: as patched last.
+    or its manifest does not hold. labels: as patched last. study_id: of the study that it is a run of.
     """
 
     id: str
@@ -127,6 +131,7 @@ class StoredJob:
     labels: Mapping[str, str] = field(default_factory=dict)
     num_deaths: int = 0
     num_open_attempts: int = 0
+    study_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,7 @@ class Evidence:
     """keys: the job of each idempotency key. orphans: processes that outlived the run. ended_by_themselves: processes
     that no fault ended. audited: what the service's own audit found, at any time. quota_left: what is wrong with the count
     of waiting jobs once none waits. unanswered: clients whose requests came to no end. notices: None where no webhook was told. undelivered: deliveries that nobody accepted.
-    forgeries: what came with a wrong signature.
+    forgeries: what came with a wrong signature. studies: None where nobody asked for one.
     """
 
     calls: Sequence[Call]
@@ -152,15 +157,19 @@ class Evidence:
     notices: Sequence[Notice] | None = None
     undelivered: Sequence[str] = ()
     forgeries: Sequence[str] = ()
+    studies: "StudyEvidence | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What must never be. job_id: whose history shows it; None where it is no job's."""
+    """What must never be. job_id, study_id: whose history shows it; None where it is no job's, no study's."""
 
     rule: str
     said: str
     job_id: str | None = None
+    study_id: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.said}" + (f" (job {self.job_id})" if self.job_id else "")
+        of_job = f" (job {self.job_id})" if self.job_id else ""
+        of_study = f" (study {self.study_id})" if self.study_id else ""
+        return f"{self.rule}: {self.said}{of_job}{of_study}"

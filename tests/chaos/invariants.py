@@ -17,6 +17,7 @@ from tests.chaos.history import (
     Write,
 )
 from tests.chaos.scripted_training import links_of, loss_of, weights_of
+from tests.chaos.study_invariants import study_violations_of
 
 Found = Iterator[Violation]
 
@@ -48,8 +49,10 @@ def every_acknowledged_create_exists_once(evidence: Evidence) -> Found:
 
 
 def every_job_was_asked_for_once(evidence: Evidence) -> Found:
+    """Those of studies have rules of their own."""
     tried = {call.key for call in evidence.calls if call.verb is Verb.CREATE}
-    for key, num_jobs in Counter(job.key for job in evidence.jobs.values()).items():
+    asked_for = [job.key for job in evidence.jobs.values() if job.study_id is None]
+    for key, num_jobs in Counter(asked_for).items():
         if num_jobs > 1:
             yield Violation("created once", f"key {key} made {num_jobs} jobs")
         if key not in tried:
@@ -252,6 +255,11 @@ def clients_are_answered(evidence: Evidence) -> Found:
         yield Violation("clients are answered", said)
 
 
+def studies_survive(evidence: Evidence) -> Found:
+    if evidence.studies is not None:
+        yield from study_violations_of(evidence.studies)
+
+
 def nothing_is_left_behind(evidence: Evidence) -> Found:
     for process in evidence.orphans:
         yield Violation("no orphans", process)
@@ -288,6 +296,7 @@ RULES: tuple[Callable[[Evidence], Found], ...] = (
     watchers_see_every_event_once,
     webhooks_are_told,
     clients_are_answered,
+    studies_survive,
     nothing_is_left_behind,
     nothing_has_a_defect,
 )

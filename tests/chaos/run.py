@@ -18,6 +18,7 @@ from service.storage.api_key_store import ApiKeyStore
 from service.storage.invariants import find_violations
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
+from service.storage.study_invariants import find_study_violations
 from service.storage.webhook_store import WebhookStore
 from tests.chaos.audit import Audit, install_triggers
 from tests.chaos.clients import Client, Known
@@ -228,7 +229,13 @@ def _wait(is_done: Callable[[], bool], timeout_s: float) -> None:
 
 def _audited(database: Database) -> list[str]:
     """What the service's own audit finds in the end."""
-    return [f"{found.invariant} of job {found.job_id}" for found in find_violations(database)]
+    return [
+        *(f"{found.invariant} of job {found.job_id}" for found in find_violations(database)),
+        *(
+            f"{found.invariant} of study {found.study_id}"
+            for found in find_study_violations(database)
+        ),
+    ]
 
 
 def _quota_left(job_store: JobStore, key_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ends a process once at every point of every step of a job's life, lets the system go on, and checks what is left.
+"""Ends a process once at every point of every step of a job's and a study's life, lets the system go on, and checks what is left.
 
 `python -m tests.chaos.sweep KIND DATABASE_URL BROKER_URL FOLDER` prints one JSON object. KIND is `all`, or `database` to
 leave out the points of the file system, which are the same on any database. It forks from a process that has
@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.chaos.crash_points import point
 from tests.chaos.crash_steps import STEPS, Step
 from tests.chaos.invariants import violations_of
+from tests.chaos.study_steps import STUDY_STEPS
 from tests.chaos.sweep_world import SweepWorld
 from tests.chaos.webhook_step import WEBHOOK_STEP, start_receiver
 
@@ -51,13 +52,14 @@ def main(kind: str, database_url: str, broker_url: str, folder: str) -> None:
         file_points=kind == "all",
     )
     world.receiver_url = start_receiver(Path(folder))
-    steps = [sweep(world, step) for step in (*STEPS, WEBHOOK_STEP)]
+    steps = [sweep(world, step) for step in (*STEPS, *STUDY_STEPS, WEBHOOK_STEP)]
     evidence = world.evidence()
     keys = {job.id: job.key for job in evidence.jobs.values()}
-    violations = [
-        f"{keys.get(found.job_id)} ({world.point_of_key.get(keys.get(found.job_id, ''))}): {found}"
-        for found in violations_of(evidence)
-    ]
+    keys |= {study.id: study.key for study in evidence.studies.studies.values()}
+    violations = []
+    for found in violations_of(evidence):
+        key = keys.get(found.study_id or found.job_id)
+        violations.append(f"{key} ({world.point_of_key.get(key)}): {found}")
     json.dump({"steps": steps, "violations": violations}, sys.stdout)
 
 

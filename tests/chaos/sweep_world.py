@@ -12,12 +12,16 @@ from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState
 from service.settings import Settings
+from service.storage.invariants import find_violations
 from service.storage.job_store import JobStore, Lease
 from service.storage.sessions import Database
+from service.storage.study_invariants import find_study_violations
+from service.storage.study_store import StudyStore
 from tests.chaos.audit import KEY_LABEL, Audit, install_triggers
 from tests.chaos.history import Call, Evidence, Outcome, Verb
 from tests.chaos.prepared_process import PreparedProcess
 from tests.chaos.scripted_child import execute
+from tests.chaos.study_history import StudyCall
 from tests.worker.small_jobs import small_job
 
 # Over as soon as it has begun: a lease that expired stands until it is taken.
@@ -42,11 +46,14 @@ class SweepWorld:
         # Also what an attempt and the operations open: statements are compiled once for all forks.
         execute.Database = operations.Database = lambda _url: self.database
         self.jobs = JobStore(self.database)
+        self.studies = StudyStore(self.database)
         self.operations = operations.build_operations(self.settings)
         self.process = PreparedProcess(
             folder=str(folder) if file_points else None, database=self.database
         )
         self.calls: list[Call] = []
+        self.study_calls: list[StudyCall] = []
+        self.audited: list[str] = []
         self.point_of_key: dict[str, str] = {}
         install_triggers(database_url)
         self.operations.plan_job(
@@ -123,6 +130,16 @@ class SweepWorld:
 
     def evidence(self) -> Evidence:
         audit = Audit(self.database)
+        audited = [
+            *(
+                f"{found.invariant} of job {found.job_id}"
+                for found in find_violations(self.database)
+            ),
+            *(
+                f"{found.invariant} of study {found.study_id}"
+                for found in find_study_violations(self.database)
+            ),
+        ]
         return Evidence(
             calls=self.calls,
             watches=(),
@@ -131,6 +148,8 @@ class SweepWorld:
             keys=audit.keys(),
             changes=audit.changes(),
             writes=audit.writes(),
+            audited=[*self.audited, *audited],
+            studies=audit.studies(self.study_calls),
         )
 
 

@@ -71,7 +71,7 @@ def test_a_worker_that_is_aside_says_until_when_and_why(run, worker, database):
 def test_an_audit_without_findings_ends_well(run, database):
     JobStore(database).create(SPEC, warnings=(), queue="q")
     result = run("audit")
-    assert (result.exit_code, result.output) == (0, "No job contradicts itself.\n")
+    assert (result.exit_code, result.output) == (0, "No job and no study contradicts itself.\n")
 
 
 def test_an_audit_names_the_job_and_ends_with_status_1(run, database):
