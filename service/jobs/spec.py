@@ -134,7 +134,7 @@ class CheckpointSpec(SpecPart):
         ge=1,
         le=100_000,
         description="Null: after every step, or every few where that would take more than a twentieth "
-        "of the time.",
+        "of the time (a tenth, where a checkpoint takes less than a tenth of a second).",
     )
     keep_last: int = Field(
         default=2, ge=1, le=1000, description="Older ones are removed; the final one never is."

@@ -40,15 +40,20 @@ def test_a_cheap_checkpoint_is_written_after_every_step() -> None:
     assert saved_steps(every_steps=None, step_s=1.0, costs_s=[0.05]) == list(range(1, 41))
 
 
-@pytest.mark.parametrize("cost_s", [0.06, 0.3, 1.0])
-def test_a_dear_one_takes_a_twentieth_of_the_time_at_most(cost_s: float) -> None:
-    saved = saved_steps(every_steps=None, step_s=1.0, costs_s=[cost_s], num_steps=400)
+@pytest.mark.parametrize(
+    ("step_s", "cost_s", "most"),
+    [(1.0, 0.12, 0.05), (1.0, 0.3, 0.05), (1.0, 1.0, 0.05), (0.1, 0.05, 0.1), (0.1, 0.09, 0.1)],
+)
+def test_a_dear_one_takes_a_twentieth_of_the_time_at_most_and_a_quick_one_a_tenth(
+    step_s: float, cost_s: float, most: float
+) -> None:
+    saved = saved_steps(every_steps=None, step_s=step_s, costs_s=[cost_s], num_steps=400)
     between = [later - earlier for earlier, later in itertools.pairwise(saved)]
     assert between
-    share = cost_s / (min(between) + cost_s)
-    assert share <= 0.05
+    share = cost_s / (min(between) * step_s + cost_s)
+    assert share <= most
     # One step fewer between them would be more than that: no later than need be.
-    assert cost_s / (max(between) - 1 + cost_s) > 0.05
+    assert cost_s / ((max(between) - 1) * step_s + cost_s) > most
 
 
 def test_the_first_step_is_saved_since_only_then_its_price_is_known() -> None:
