@@ -170,9 +170,10 @@ def acknowledged_requests_are_obeyed(evidence: Evidence) -> Found:
 
 
 def _patch_stays(job: StoredJob, client: str, patches: list[Call]) -> Found:
-    """patches: of one client, in its order."""
+    """patches: of one client, in its order. One that was given up on may still be under way when the next is answered."""
     last = max(index for index, call in enumerate(patches) if _is_ok(call))
     allowed = {c.patched for c in patches[last:] if c.outcome is not Outcome.REFUSED}
+    allowed |= {c.patched for c in patches[:last] if c.outcome is Outcome.UNKNOWN}
     if job.labels.get(client) not in allowed:
         said = f"the label of {client} is {job.labels.get(client)}, not of {sorted(allowed)}"
         yield Violation("requests are obeyed", said, job.id)

@@ -275,3 +275,7 @@ STUDY_STEPS = (
     Step("study: end", _about_to_complete, _round, _finish),
     Step("study: delete", _ended, _delete, _delete_again),
 )
+# Where two transactions meet; the others are the same statements on any database.
+STUDY_STEPS_OF_DATABASE = tuple(
+    step for step in STUDY_STEPS if step.name in {"study: create", "study: round", "study: resume"}
+)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.chaos.crash_points import point
 from tests.chaos.crash_steps import STEPS, Step
 from tests.chaos.invariants import violations_of
-from tests.chaos.study_steps import STUDY_STEPS
+from tests.chaos.study_steps import STUDY_STEPS, STUDY_STEPS_OF_DATABASE
 from tests.chaos.sweep_world import SweepWorld
 from tests.chaos.webhook_step import WEBHOOK_STEP, start_receiver
 
@@ -52,7 +52,8 @@ def main(kind: str, database_url: str, broker_url: str, folder: str) -> None:
         file_points=kind == "all",
     )
     world.receiver_url = start_receiver(Path(folder))
-    steps = [sweep(world, step) for step in (*STEPS, *STUDY_STEPS, WEBHOOK_STEP)]
+    study_steps = STUDY_STEPS if kind == "all" else STUDY_STEPS_OF_DATABASE
+    steps = [sweep(world, step) for step in (*STEPS, *study_steps, WEBHOOK_STEP)]
     evidence = world.evidence()
     keys = {job.id: job.key for job in evidence.jobs.values()}
     keys |= {study.id: study.key for study in evidence.studies.studies.values()}

@@ -242,6 +242,17 @@ def test_an_expired_lease_stands_until_it_is_taken(job_store, create, claim, wai
     assert job_store.get(job.id).state is JobState.STARTING
 
 
+def test_a_job_that_was_deleted_meanwhile_is_not_taken(job_store, create, claim, wait_until):
+    job = create()
+    lease = claim(lease_s=0.001).lease
+    wait_until(lambda: job_store.expired_leases(10))
+    job_store.request_cancel(job.id)
+    job_store.take_expired(job.id, lease.epoch, max_attempts=3)
+    job_store.delete(job.id)
+    assert job_store.take_expired(job.id, lease.epoch, max_attempts=3) is None
+    assert job_store.take_overdue(job.id, lease.epoch) is None
+
+
 def test_the_next_expiry_is_that_of_the_first_lease_that_still_stands(
     job_store, create, claim, wait_until
 ):

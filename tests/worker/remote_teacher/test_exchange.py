@@ -178,14 +178,15 @@ def test_the_key_goes_into_the_header_and_into_no_message(vllm, connect, caplog)
     assert len(scores(connect(api_key=KEY))) == len(PROMPTS)
 
     # This server repeats what it was given.
+    vllm.faults.append(answering(503, f"no place for Bearer {KEY}"))
+    scores(connect(api_key=KEY))
+    assert "no place for Bearer [secret]" in caplog.text
+
+    # Last: requests beside the refused one may reach the server after it.
     with pytest.raises(RefusedError) as refusal:
         scores(connect(api_key=f"{KEY}-else"))
     assert refusal.value.status == 401
     assert refusal.value.reason == "Unauthorized: Bearer [secret]"
-
-    vllm.faults.append(answering(503, f"no place for Bearer {KEY}"))
-    scores(connect(api_key=KEY))
-    assert "no place for Bearer [secret]" in caplog.text
     assert KEY not in caplog.text
     assert KEY not in repr(connect(api_key=KEY))
 
