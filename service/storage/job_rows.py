@@ -31,16 +31,18 @@ def new_job_id() -> str:
 
 def job_row(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
     """The job's row, locked until the transaction ends if asked. Raises JOB_NOT_FOUND."""
-    query = select(JobRow).where(JobRow.id == job_id)
-    # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
-    row = (
-        session.scalars(query.with_for_update() if lock else query).first()
-        if is_job_id(job_id)
-        else None
-    )
+    row = job_row_if_there(session, job_id, lock=lock)
     if row is None:
         raise no_such_job(job_id)
     return row
+
+
+def job_row_if_there(session: Session, job_id: str, *, lock: bool = False) -> JobRow | None:
+    # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
+    if not is_job_id(job_id):
+        return None
+    query = select(JobRow).where(JobRow.id == job_id)
+    return session.scalars(query.with_for_update() if lock else query).first()
 
 
 def no_such_job(job_id: str) -> DriftgateError:

@@ -12,7 +12,13 @@ from service.jobs.access import ANYONE, Caller
 from service.jobs.results import Job, SpecWarning
 from service.jobs.spec import AnyJobSpec
 from service.jobs.spec_fields import MAX_LABELS
-from service.jobs.state import HELD_STATES, TERMINAL_STATES, JobState
+from service.jobs.state import (
+    HELD_STATES,
+    TERMINAL_STATES,
+    WHEN_PAUSED,
+    WHEN_RESUMED,
+    JobState,
+)
 from service.storage.job_deletion import delete_job
 from service.storage.job_reads import JobReads
 from service.storage.job_rows import is_job_id, job_row, job_view
@@ -111,7 +117,7 @@ class JobStore(JobReads):
             state = JobState(row.state)
             if state in (JobState.PAUSING, JobState.PAUSED):
                 return job_view(row)
-            target = JobState.PAUSING if state in HELD_STATES else JobState.PAUSED
+            target = WHEN_PAUSED.get(state)
             return self._obey(session, row, target, verb="paused", message="Pause requested.")
 
     def request_resume(self, job_id: str) -> Job:
@@ -125,9 +131,7 @@ class JobStore(JobReads):
             state = JobState(row.state)
             if state in (JobState.QUEUED, JobState.STARTING, JobState.RUNNING):
                 return job_view(row)
-            target = JobState.RUNNING if state is JobState.PAUSING else JobState.QUEUED
-            if state not in (JobState.PAUSED, JobState.PAUSING):
-                raise _state_conflict(row, verb="resumed")
+            target = WHEN_RESUMED.get(state)
             return self._obey(session, row, target, verb="resumed", message="Resume requested.")
 
     def patch(
@@ -200,11 +204,11 @@ class JobStore(JobReads):
             )
 
     def _obey(
-        self, session: Session, row: JobRow, target: JobState, *, verb: str, message: str
+        self, session: Session, row: JobRow, target: JobState | None, *, verb: str, message: str
     ) -> Job:
-        """Raises JOB_STATE_CONFLICT where the move is no edge."""
+        """Raises JOB_STATE_CONFLICT where there is no target, or no move to it."""
         now = self._database.now(session)
-        if not move(session, row.id, target, now=now, message=message):
+        if target is None or not move(session, row.id, target, now=now, message=message):
             raise _state_conflict(row, verb=verb)
         session.refresh(row)
         return job_view(row)

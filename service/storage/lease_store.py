@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.orm import Session
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.capabilities import Capabilities
@@ -17,7 +16,7 @@ from service.storage.attempt_endings import AttemptEnding
 from service.storage.attempt_ends import end_without_answer
 from service.storage.deadlines import deadline_of_attempt, seconds_until
 from service.storage.fair_claims import next_job_for
-from service.storage.job_rows import stored_spec
+from service.storage.job_rows import job_row_if_there, stored_spec
 from service.storage.sessions import Database
 from service.storage.state_moves import (
     Lease,
@@ -258,7 +257,8 @@ class LeaseStore:
     def take_expired(self, job_id: str, epoch: int, *, max_attempts: int) -> JobState | None:
         """End an attempt whose lease expired, as `release` does; None where it stands after all, or the job is gone."""
         with self._database.transaction() as session:
-            row = _row_if_there(session, job_id)
+            # What looked forsaken a moment ago may have been ended by another, and deleted.
+            row = job_row_if_there(session, job_id, lock=True)
             if row is None or row.lease_epoch != epoch:
                 return None
             now = self._database.now(session)
@@ -278,7 +278,7 @@ class LeaseStore:
     def take_overdue(self, job_id: str, epoch: int) -> JobState | None:
         """End an attempt that is past its job's deadline, as `release` does; None where it is not, or the job is gone."""
         with self._database.transaction() as session:
-            row = _row_if_there(session, job_id)
+            row = job_row_if_there(session, job_id, lock=True)
             if row is None or row.lease_epoch != epoch:
                 return None
             now = self._database.now(session)
@@ -294,8 +294,3 @@ class LeaseStore:
                 counted=False,
                 max_attempts=1,
             )
-
-
-def _row_if_there(session: Session, job_id: str) -> JobRow | None:
-    """Locked. What looked forsaken a moment ago may have been ended by another, and deleted."""
-    return session.scalars(select(JobRow).where(JobRow.id == job_id).with_for_update()).first()

@@ -10,17 +10,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.jobs.state import JobState
+from service.jobs.state import WHEN_PAUSED, WHEN_RESUMED, JobState
 from service.storage.state_moves import move
 from service.storage.tables import JobRow, StudyRunRow
-
-# A job that a worker holds pauses once it is saved, and goes on where it was not asked for long.
-WHEN_PAUSED = {
-    JobState.QUEUED: JobState.PAUSED,
-    JobState.STARTING: JobState.PAUSING,
-    JobState.RUNNING: JobState.PAUSING,
-}
-WHEN_RESUMED = {JobState.PAUSED: JobState.QUEUED, JobState.PAUSING: JobState.RUNNING}
 
 
 def pause_jobs(session: Session, study_id: str, *, now: datetime) -> None:

@@ -123,8 +123,8 @@ class StudyOperations:
         if num_waiting is None:
             state = self._study_store.get(study_id).state
             raise _conflict(study_id, state, (StudyState.PAUSED, StudyState.RUNNING), "resumed")
-        for _ in range(num_waiting):
-            self._doorbell.ring(self._queue)
+        if num_waiting:
+            self._doorbell.ring(self._queue, times=num_waiting)
         return self._advanced(study_id)
 
     def delete(self, study_id: str) -> None:
