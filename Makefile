@@ -64,7 +64,7 @@ lint: $(DEVELOPMENT) ## Style, types, import contracts and protos
 	cd proto && $(abspath $(BIN))/buf lint
 	cd proto && $(abspath $(BIN))/buf breaking --against released.binpb
 
-builtin-models: $(RUNTIME) ## Train the built-in student and teacher from nothing (two minutes)
+builtin-models: $(RUNTIME) ## Train the built-in students and teachers from nothing (fifteen minutes)
 	$(BIN)/python -m worker.builtin_models
 
 bench-trainer: $(BENCHMARK) ## Measure the trainer against full logits, generate, TRL and Liger (half an hour)
@@ -83,7 +83,8 @@ bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean ap
 	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
 
 # STUDY=tune finds the learning rates anew, simulate what gates would have moved in those runs, screen the variants worth a
-# look, gradients where a reused batch's gradients point, calibrate how often something is found in nothing.
+# look, chosen confirms what that found, gradients where a reused batch's gradients point, calibrate how often something is
+# found in nothing; tune-long and long are tune and confirm for responses of 550 tokens.
 .PHONY: study
 study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; half an hour)
 	$(BIN)/python -m benchmarks.study $(STUDY)

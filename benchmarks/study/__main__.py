@@ -1,4 +1,4 @@
-"""`python -m benchmarks.study [confirm|tune|simulate|screen|calibrate|gradients]`: the studies of docs/evidence.md, each on a service of its own.
+"""`python -m benchmarks.study [PART]`: the studies of docs/evidence.md, each part on a service of its own.
 
 Prints every verdict, and writes it with its spec below --output. Run again after an interruption, it goes on.
 """
@@ -10,10 +10,14 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.study.designs import (
+    LONG_TUNED,
     OBJECTIVES,
     SCREENED_REUSE,
     calibration,
+    chosen_contrast,
     confirmation,
+    long_confirmation,
+    long_tuning,
     screening,
     tuning,
 )
@@ -35,7 +39,10 @@ def main() -> None:
         "part",
         nargs="?",
         default="confirm",
-        choices=("confirm", "tune", "simulate", "screen", "calibrate", "gradients"),
+        choices=(
+            *("confirm", "tune", "simulate", "screen", "calibrate", "gradients"),
+            *("chosen", "long", "tune-long"),
+        ),
     )
     parser.add_argument("--output", type=Path, default=Path("var/study"))
     options = parser.parse_args()
@@ -67,7 +74,7 @@ def main() -> None:
             console.print(f"\n{spec.name}: {seconds / 60:.0f} minutes", style="bold")
             console.print(verdict_page(verdict))
             console.print(summary(spec, verdict))
-            if options.part == "tune":
+            if options.part in ("tune", "tune-long"):
                 console.print(best_rates(spec, verdict))
             if options.part == "calibrate":
                 console.print(single_runs_that_differ(client, study))
@@ -77,6 +84,12 @@ def _studies(part: str) -> dict[str, StudySpec]:
     match part:
         case "tune":
             return {"tuning": tuning()}
+        case "chosen":
+            return {"chosen-contrast": chosen_contrast()}
+        case "tune-long":
+            return {"tuning-long": long_tuning()}
+        case "long":
+            return {f"long-{objective}": long_confirmation(objective) for objective in LONG_TUNED}
         case "calibrate":
             return {"calibration": calibration()}
         case "screen":

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from benchmarks.study.task import TEACHER_SUPPORT, base_spec
+from benchmarks.study.task import TEACHER_SUPPORT, base_spec, long_base_spec
+from service.jobs.spec import JobSpec
 from service.jobs.study_spec import ArmSpec, ContrastSpec, StudySpec
 
 STEPS = 24
@@ -21,12 +22,20 @@ TUNED: Mapping[str, Mapping[str, float]] = {
     "topk": {"none": 4e-4, "block": 2e-4, "newline": 4e-4, "shuffled": 2e-4},
 }
 SCREENING_RATE = 8e-4
+LONG_STEPS, LONG_NUM_PROBLEMS = 16, 32
+LONG_OBJECTIVES = ("sampled",)  # a job takes three times as long as a short one
+LONG_LEARNING_RATES = (1e-4, 2e-4, 4e-4)
+LONG_TUNED: Mapping[str, Mapping[str, float]] = {}
 TUNING_SEEDS = (101, 102, 103)
 SCREENING_SEEDS = (201, 202, 203)
 CONFIRMATION_SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
+CHOSEN_SEEDS = (601, 602, 603, 604, 605, 606, 607, 608)
+LONG_SEEDS = (501, 502, 503, 504, 505, 506)
 CALIBRATION_SEEDS = tuple(range(301, 321))
 TUNING_PROBLEMS, SCREENING_PROBLEMS, CONFIRMATION_PROBLEMS = 7, 8, 9
 CALIBRATION_PROBLEMS, OTHER_TRAINING_PROBLEMS = 10, 11
+LONG_TUNING_PROBLEMS, LONG_PROBLEMS = 12, 13
+CHOSEN_PROBLEMS = 14
 
 OBJECTIVES: Mapping[str, dict[str, Any]] = {
     "sampled": {"type": "sampled_token"},
@@ -44,53 +53,51 @@ PUBLISHED_GATES = ("none", "block", "newline")
 CLIPS: Mapping[str, dict[str, Any]] = {"clip": {"clip_range": 0.2}, "noclip": {"clip_range": None}}
 ADVANTAGES = ("frozen", "recomputed")
 SCREENED_REUSE = (4, 8)
+# What `make study STUDY=screen` found best among the arms that use a batch more than once, and at which reuse.
+CHOSEN = ("clip-recomputed-none", "clip-frozen-none")
+CHOSEN_REUSE = 4
 
 
 def tuning() -> StudySpec:
     """Every arm of the confirmation at each learning rate."""
-    arms = [
-        _arm(
-            f"{objective}-{gate}{RATE_MARK}{round(rate * 1e4)}", objective, gate, learning_rate=rate
-        )
-        for objective, gate, rate in product(
-            OBJECTIVES, (*PUBLISHED_GATES, "shuffled"), LEARNING_RATES
-        )
-    ]
     return _study(
         "tuning",
-        arms,
-        steps=STEPS,
+        _arms_at_rates(tuple(OBJECTIVES), LEARNING_RATES),
+        base=base_spec(steps=STEPS, num_problems=100, problems_seed=TUNING_PROBLEMS),
         seeds=TUNING_SEEDS,
-        num_problems=100,
-        problems_seed=TUNING_PROBLEMS,
         contrast=(f"sampled-block{RATE_MARK}4", f"sampled-none{RATE_MARK}4"),
     )
 
 
 def screening(num_epochs: int) -> StudySpec:
     """Clip × advantage × gate at one reuse, and each batch used once, where nothing drifts."""
-    reuse = {"epochs": num_epochs}
     arms = [
-        ArmSpec(
-            name=f"{clip}-{advantage}-{gate}",
-            changes={
-                "objective": {"advantage": advantage} | CLIPS[clip],
-                "gate": GATES[gate],
-                "reuse": reuse,
-                "optimizer": {"learning_rate": SCREENING_RATE},
-            },
-        )
+        _screened(clip, advantage, gate, num_epochs=num_epochs)
         for clip, advantage, gate in product(CLIPS, ADVANTAGES, GATES)
     ]
     once = {"reuse": {"epochs": 1}, "optimizer": {"learning_rate": SCREENING_RATE}}
     return _study(
         f"screening at reuse {num_epochs}",
         [*arms, ArmSpec(name="reuse-1", changes=once)],
-        steps=SCREENING_STEPS,
+        base=base_spec(steps=SCREENING_STEPS, num_problems=100, problems_seed=SCREENING_PROBLEMS),
         seeds=SCREENING_SEEDS,
-        num_problems=100,
-        problems_seed=SCREENING_PROBLEMS,
         contrast=("clip-frozen-block", "clip-frozen-none"),
+    )
+
+
+def chosen_contrast() -> StudySpec:
+    """The best screened arm of those that use a batch more than once, against the published ungated one, and the
+    block gate with either advantage.
+    """
+    return _study(
+        "confirmation of the screened",
+        [
+            _screened("clip", advantage, gate, num_epochs=CHOSEN_REUSE)
+            for advantage, gate in product(ADVANTAGES, ("none", "block"))
+        ],
+        base=base_spec(steps=SCREENING_STEPS, num_problems=200, problems_seed=CHOSEN_PROBLEMS),
+        seeds=CHOSEN_SEEDS,
+        contrast=CHOSEN,
     )
 
 
@@ -103,10 +110,38 @@ def confirmation(objective: str) -> StudySpec:
     return _study(
         f"confirmation, {objective}",
         arms,
-        steps=STEPS,
+        base=base_spec(steps=STEPS, num_problems=200, problems_seed=CONFIRMATION_PROBLEMS),
         seeds=CONFIRMATION_SEEDS,
-        num_problems=200,
-        problems_seed=CONFIRMATION_PROBLEMS,
+        contrast=(f"{objective}-block", f"{objective}-none"),
+    )
+
+
+def long_tuning() -> StudySpec:
+    """As `tuning`, of long responses."""
+    return _study(
+        "tuning, long responses",
+        _arms_at_rates(LONG_OBJECTIVES, LONG_LEARNING_RATES),
+        base=long_base_spec(
+            steps=LONG_STEPS, num_problems=LONG_NUM_PROBLEMS, problems_seed=LONG_TUNING_PROBLEMS
+        ),
+        seeds=TUNING_SEEDS,
+        contrast=(f"sampled-block{RATE_MARK}4", f"sampled-none{RATE_MARK}4"),
+    )
+
+
+def long_confirmation(objective: str) -> StudySpec:
+    """As `confirmation`, of long responses."""
+    arms = [
+        _arm(f"{objective}-{gate}", objective, gate, learning_rate=rate)
+        for gate, rate in LONG_TUNED[objective].items()
+    ]
+    return _study(
+        f"confirmation, long responses, {objective}",
+        arms,
+        base=long_base_spec(
+            steps=LONG_STEPS, num_problems=LONG_NUM_PROBLEMS, problems_seed=LONG_PROBLEMS
+        ),
+        seeds=LONG_SEEDS,
         contrast=(f"{objective}-block", f"{objective}-none"),
     )
 
@@ -117,12 +152,33 @@ def calibration() -> StudySpec:
     return _study(
         "calibration: the same arm twice",
         [ArmSpec(name="same", changes={}), ArmSpec(name="same-again", changes=other)],
-        steps=STEPS,
+        base=base_spec(steps=STEPS, num_problems=200, problems_seed=CALIBRATION_PROBLEMS),
         seeds=CALIBRATION_SEEDS,
-        num_problems=200,
-        problems_seed=CALIBRATION_PROBLEMS,
         contrast=("same-again", "same"),
     )
+
+
+def _screened(clip: str, advantage: str, gate: str, *, num_epochs: int) -> ArmSpec:
+    return ArmSpec(
+        name=f"{clip}-{advantage}-{gate}",
+        changes={
+            "objective": {"advantage": advantage} | CLIPS[clip],
+            "gate": GATES[gate],
+            "reuse": {"epochs": num_epochs},
+            "optimizer": {"learning_rate": SCREENING_RATE},
+        },
+    )
+
+
+def _arms_at_rates(objectives: tuple[str, ...], learning_rates: tuple[float, ...]) -> list[ArmSpec]:
+    return [
+        _arm(
+            f"{objective}-{gate}{RATE_MARK}{round(rate * 1e4)}", objective, gate, learning_rate=rate
+        )
+        for objective, gate, rate in product(
+            objectives, (*PUBLISHED_GATES, "shuffled"), learning_rates
+        )
+    ]
 
 
 def _arm(name: str, objective: str, gate: str, *, learning_rate: float) -> ArmSpec:
@@ -140,16 +196,14 @@ def _study(
     name: str,
     arms: list[ArmSpec],
     *,
-    steps: int,
+    base: JobSpec,
     seeds: tuple[int, ...],
-    num_problems: int,
-    problems_seed: int,
     contrast: tuple[str, str],
 ) -> StudySpec:
     arm, minus = contrast
     return StudySpec(
         name=name,
-        base=base_spec(steps=steps, num_problems=num_problems, problems_seed=problems_seed),
+        base=base,
         arms=tuple(arms),
         seeds=seeds,
         baseline=minus,

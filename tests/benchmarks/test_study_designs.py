@@ -1,12 +1,16 @@
 import pytest
 
 from benchmarks.study.designs import (
+    LONG_TUNED,
     OBJECTIVES,
     RATE_MARK,
     SCREENED_REUSE,
     TUNED,
     calibration,
+    chosen_contrast,
     confirmation,
+    long_confirmation,
+    long_tuning,
     screening,
     tuning,
 )
@@ -20,6 +24,9 @@ STUDIES = {
     "calibration": calibration(),
     **{f"screening-{reuse}": screening(reuse) for reuse in SCREENED_REUSE},
     **{f"confirmation-{objective}": confirmation(objective) for objective in OBJECTIVES},
+    "confirmation-chosen": chosen_contrast(),
+    "long-tuning": long_tuning(),
+    **{f"long-{objective}": long_confirmation(objective) for objective in LONG_TUNED},
 }
 
 
@@ -34,19 +41,27 @@ def test_every_arm_of_a_study_makes_a_spec_of_its_own(name):
     assert len(set(specs)) == len(study.arms)
 
 
-def test_what_is_confirmed_was_neither_tuned_nor_screened_on_its_seeds_or_problems():
-    parts = {name: study for name, study in STUDIES.items() if "topk" not in name}
-    chosen_on = [study for name, study in parts.items() if not name.startswith("confirmation")]
-    confirmed = STUDIES["confirmation-sampled"]
-    for study in chosen_on:
+CONFIRMED = [
+    name for name in STUDIES if name.startswith(("confirmation", "long-")) and name != "long-tuning"
+]
+CHOSEN_ON = [name for name in STUDIES if name not in CONFIRMED]
+
+
+@pytest.mark.parametrize("name", CONFIRMED)
+def test_what_is_confirmed_was_neither_tuned_nor_screened_on_its_seeds_or_problems(name):
+    confirmed = STUDIES[name]
+    for study in map(STUDIES.__getitem__, CHOSEN_ON):
         assert not set(study.seeds) & set(confirmed.seeds)
         assert study.base.evaluation != confirmed.base.evaluation
         assert study.base.prompts != confirmed.base.prompts
 
 
-def test_the_confirmation_trains_at_the_tuned_learning_rates():
-    for objective, rates in TUNED.items():
-        arms = confirmation(objective).arms
+@pytest.mark.parametrize(
+    ("tuned", "study_of"), [(TUNED, confirmation), (LONG_TUNED, long_confirmation)]
+)
+def test_the_confirmation_trains_at_the_tuned_learning_rates(tuned, study_of):
+    for objective, rates in tuned.items():
+        arms = study_of(objective).arms
         assert {
             arm.name.removeprefix(f"{objective}-"): arm.changes["optimizer"]["learning_rate"]
             for arm in arms
