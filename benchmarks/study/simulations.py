@@ -9,16 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from benchmarks.study.designs import RATE_MARK
-from benchmarks.study.task import BLOCK_SIZE
 from service.client import Client
 from service.jobs.gate_simulations import GateSimulation
 from service.jobs.studies import Study
 
-GATES: dict[str, dict[str, Any]] = {
-    f"block {BLOCK_SIZE}": {"granularity": "block", "block_size": BLOCK_SIZE},
-    "newline span": {"granularity": "newline_span"},
-    "token": {"granularity": "token"},
-}
 UNGATED = "-none"
 
 
@@ -32,12 +26,17 @@ class SimulatedGate:
     simulation: GateSimulation
 
 
-def simulate_gates(client: Client, studies: Iterable[Study]) -> list[SimulatedGate]:
+def simulate_gates(client: Client, study: Study, *, block_size: int) -> list[SimulatedGate]:
     """Every gate over every job of the arms without one."""
+    gates: dict[str, dict[str, Any]] = {
+        f"block {block_size}": {"granularity": "block", "block_size": block_size},
+        "newline span": {"granularity": "newline_span"},
+        "token": {"granularity": "token"},
+    }
     return [
         SimulatedGate(arm, seed, gate, client.simulate_gate(job_id, fields))
-        for arm, seed, job_id in _ungated_jobs(studies)
-        for gate, fields in GATES.items()
+        for arm, seed, job_id in _ungated_jobs(study)
+        for gate, fields in gates.items()
     ]
 
 
@@ -68,11 +67,10 @@ def write_simulations(found: list[SimulatedGate], path: Path) -> None:
     )
 
 
-def _ungated_jobs(studies: Iterable[Study]) -> Iterator[tuple[str, int, str]]:
+def _ungated_jobs(study: Study) -> Iterator[tuple[str, int, str]]:
     """Arm, seed and job of those that ended with kept drift."""
-    for study in studies:
-        for arm in study.arms:
-            if arm.name.rpartition(RATE_MARK)[0].endswith(UNGATED):
-                for run in arm.runs:
-                    assert run.job_id is not None, f"{arm.name}, seed {run.seed} has no job"
-                    yield arm.name, run.seed, run.job_id
+    for arm in study.arms:
+        if arm.name.rpartition(RATE_MARK)[0].endswith(UNGATED):
+            for run in arm.runs:
+                assert run.job_id is not None, f"{arm.name}, seed {run.seed} has no job"
+                yield arm.name, run.seed, run.job_id
