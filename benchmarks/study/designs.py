@@ -106,16 +106,12 @@ def chosen_contrast() -> StudySpec:
 
 def confirmation(objective: str) -> StudySpec:
     """The three published variants of an objective and the shuffled control, each at its tuned learning rate."""
-    arms = [
-        _arm(f"{objective}-{gate}", objective, gate, learning_rate=rate)
-        for gate, rate in TUNED[objective].items()
-    ]
-    return _study(
+    return _confirmation(
         f"confirmation, {objective}",
-        arms,
+        objective,
+        TUNED[objective],
         base=base_spec(steps=STEPS, num_problems=200, problems_seed=CONFIRMATION_PROBLEMS),
         seeds=CONFIRMATION_SEEDS,
-        contrast=(f"{objective}-block", f"{objective}-none"),
     )
 
 
@@ -132,16 +128,12 @@ def long_tuning() -> StudySpec:
 
 def long_confirmation(objective: str) -> StudySpec:
     """As `confirmation`, of long responses."""
-    arms = [
-        _arm(f"{objective}-{gate}", objective, gate, learning_rate=rate)
-        for gate, rate in LONG_TUNED[objective].items()
-    ]
-    return _study(
+    return _confirmation(
         f"confirmation, long responses, {objective}",
-        arms,
+        objective,
+        LONG_TUNED[objective],
         base=long_base_spec(steps=LONG_STEPS, num_problems=64, problems_seed=LONG_PROBLEMS),
         seeds=LONG_SEEDS,
-        contrast=(f"{objective}-block", f"{objective}-none"),
     )
 
 
@@ -154,6 +146,27 @@ def calibration() -> StudySpec:
         base=base_spec(steps=STEPS, num_problems=200, problems_seed=CALIBRATION_PROBLEMS),
         seeds=CALIBRATION_SEEDS,
         contrast=("same-again", "same"),
+    )
+
+
+def _confirmation(
+    name: str,
+    objective: str,
+    rates: Mapping[str, float],
+    *,
+    base: JobSpec,
+    seeds: tuple[int, ...],
+) -> StudySpec:
+    """rates: of each gate its own."""
+    return _study(
+        name,
+        [
+            _arm(f"{objective}-{gate}", objective, gate, learning_rate=rate)
+            for gate, rate in rates.items()
+        ],
+        base=base,
+        seeds=seeds,
+        contrast=(f"{objective}-block", f"{objective}-none"),
     )
 
 
