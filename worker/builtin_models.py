@@ -56,7 +56,7 @@ class Course:
     """A student and a teacher, `NAME-student` and `NAME-teacher`, and how they learn to write solutions.
 
     begins_with: the model of another course that this one goes on from. Where every line is counted out, an operation is
-    looked up once in 40 tokens, and who has not learnt that before learns it in thousands of steps.
+    looked up once in 40 tokens, which is not learnt from nothing in five hundred steps.
     easy_steps: at first most operands are 0 or 1, and after that fewer and fewer until `full_steps`.
     """
 
