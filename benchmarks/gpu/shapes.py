@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
+from worker.training.fused_norms import fuse_norms
+
 # Of the hub's config.json files of Qwen/Qwen3-0.6B-Base and Qwen/Qwen3-1.7B-Base.
 OF_BOTH = {
     "vocab_size": 151_936,
@@ -54,7 +56,7 @@ class Shape:
         num_layers: int | None = None,
         seed: int = 0,
     ) -> PreTrainedModel:
-        """Random weights, made where they are used; in evaluation mode."""
+        """Random weights, made where they are used; in evaluation mode, and as a job loads its models."""
         changes = {} if num_layers is None else {"num_hidden_layers": num_layers}
         config = Qwen3Config(**{**self.config, **changes}, bos_token_id=None, pad_token_id=0)
         torch.manual_seed(seed)
@@ -62,6 +64,8 @@ class Shape:
             model = Qwen3ForCausalLM._from_config(  # noqa: SLF001 the only way to a dtype
                 config, dtype=dtype, attn_implementation="sdpa"
             )
+        if device.type == "cuda":
+            fuse_norms(model)
         return model.to(device).eval()
 
 

@@ -1,4 +1,4 @@
-"""One decode step of a Llama-like model by plain tensor functions.
+"""One decode step of a Llama-like model by plain tensor functions, which a CUDA graph can record.
 
 At rollout batches a small model's step is mostly module calls, so this does without them: the same weights,
 the model's own rotary embedding, fused norms. Models that it does not know exactly (another
@@ -14,7 +14,8 @@ from transformers import PreTrainedModel
 
 from worker.rollouts.key_value_cache import RoomyCache, RoomyLayer
 
-# Legend: B sequences; H hidden; S cache positions; D head width; Q and G query and key/value heads; V vocabulary.
+# Legend: B sequences; H hidden; S cache positions; D head width; Q and G query and key/value heads; R query heads a
+# key head; V vocabulary.
 
 KNOWN_MODEL_TYPES = frozenset({"llama", "qwen2", "qwen3"})
 
@@ -43,9 +44,18 @@ class LeanDecoder:
         )
 
     def logits(
-        self, tokens_B: Tensor, positions_B: Tensor, cache: RoomyCache, mask_B11S: Tensor
+        self,
+        tokens_B: Tensor,
+        positions_B: Tensor,
+        cache: RoomyCache,
+        mask_B11S: Tensor,
+        *,
+        column_1: Tensor | None = None,
     ) -> Tensor:
-        """Next-token logits [B, V]; appends the tokens' keys and values to the cache."""
+        """Next-token logits [B, V]; appends the tokens' keys and values to the cache.
+
+        column_1: where they go, for a step that is recorded; the mask is then of all of the cache's room.
+        """
         decoder = self._decoder
         hidden_BH = embedding(tokens_B, decoder.embed_tokens.weight)
         cos_B1D, sin_B1D = decoder.rotary_emb(hidden_BH, positions_B[:, None])
@@ -53,7 +63,12 @@ class LeanDecoder:
             assert isinstance(kept, RoomyLayer)
             normed_BH = self._norm(hidden_BH, layer.input_layernorm)
             hidden_BH = hidden_BH + self._attention(
-                layer.self_attn, normed_BH, (cos_B1D, sin_B1D), kept=kept, mask_B11S=mask_B11S
+                layer.self_attn,
+                normed_BH,
+                (cos_B1D, sin_B1D),
+                kept=kept,
+                mask_B11S=mask_B11S,
+                column_1=column_1,
             )
             normed_BH = self._norm(hidden_BH, layer.post_attention_layernorm)
             hidden_BH = hidden_BH + _feed_forward(layer.mlp, normed_BH)
@@ -67,6 +82,7 @@ class LeanDecoder:
         *,
         kept: RoomyLayer,
         mask_B11S: Tensor,
+        column_1: Tensor | None,
     ) -> Tensor:
         head_width = attention.head_dim
         queries_BQD, keys_BGD, values_BGD = (
@@ -76,18 +92,18 @@ class LeanDecoder:
         if hasattr(attention, "q_norm"):
             queries_BQD = self._norm(queries_BQD, attention.q_norm)
             keys_BGD = self._norm(keys_BGD, attention.k_norm)
-        keys_BGSD, values_BGSD = kept.update(
-            _rotated(keys_BGD, *rotation)[:, :, None], values_BGD[:, :, None]
-        )
-        mixed_BQ1D = scaled_dot_product_attention(
-            _rotated(queries_BQD, *rotation)[:, :, None],
+        new = _rotated(keys_BGD, *rotation)[:, :, None], values_BGD[:, :, None]
+        keys_BGSD, values_BGSD = kept.update(*new) if column_1 is None else kept.put(column_1, *new)
+        # The query heads of one key head stand where positions do: no kernel has to know of groups, and each key is
+        # read once for all of them.
+        mixed_BGRD = scaled_dot_product_attention(
+            _rotated(queries_BQD, *rotation).unflatten(1, (keys_BGD.shape[1], -1)),
             keys_BGSD,
             values_BGSD,
             attn_mask=mask_B11S,
             scale=attention.scaling,
-            enable_gqa=queries_BQD.shape[1] != keys_BGD.shape[1],
         )
-        return _project(attention.o_proj, mixed_BQ1D.flatten(1))
+        return _project(attention.o_proj, mixed_BGRD.flatten(1))
 
     def _norm(self, values: Tensor, norm: Any) -> Tensor:
         return rms_norm(values, values.shape[-1:], norm.weight, self._epsilon)

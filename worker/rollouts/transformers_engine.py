@@ -1,17 +1,20 @@
 """Batched generation with a transformers model: prompts prefilled once, finished rows leave the batch."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from service.jobs.catalog import Metric
 from worker.rollouts.engine import FinishReason, Response, RolloutRequest, SamplingParams
 from worker.rollouts.key_value_cache import RoomyCache, all_rows_repeated
 from worker.rollouts.lean_decoder import LeanDecoder
+from worker.rollouts.recorded_decoder import RecordedDecoder
 from worker.rollouts.sampling import sample_tokens, uniforms
 
 # Legend: R requests of a batch, B sequences of a batch, S cache positions, T response tokens,
@@ -19,6 +22,17 @@ from worker.rollouts.sampling import sample_tokens, uniforms
 
 # Copying the cache costs about one decode step, so rows leave in groups.
 FRACTION_FINISHED_BEFORE_COMPACTION = 0.125
+
+# All but cuDNN's, which torch prefers on a GPU: it adds up in another order each time, so that samples would not repeat.
+REPEATABLE_ATTENTION = [
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+
+
+# From tokens and positions [B], the cache and which of its positions are real [B, S] to logits [B, V].
+Decode = Callable[[Tensor, Tensor, RoomyCache, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +47,8 @@ class Slot:
 class TransformersEngine:
     """Samples from a model in place: what the trainer changes in it holds for the next rollout.
 
-    The batches are a function of the requests, so equal requests give equal samples, bit for bit on
-    one machine's CPU.
+    The batches are a function of the requests, so equal requests give equal samples: bit for bit on one machine's
+    CPU or one GPU.
     """
 
     def __init__(
@@ -59,11 +73,12 @@ class TransformersEngine:
     ) -> list[list[Response]]:
         """Responses [request][sample]; EOS, where sampled, is a response's last token."""
         answers: list[dict[int, Response]] = [{} for _ in requests]
-        for slots in self._batches(requests):
-            for slot, response in zip(
-                slots, self._generate_batch(requests, slots, sampling), strict=True
-            ):
-                answers[slot.request][slot.sample] = response
+        with _repeatable_attention(self._device):
+            for slots in self._batches(requests):
+                for slot, response in zip(
+                    slots, self._generate_batch(requests, slots, sampling), strict=True
+                ):
+                    answers[slot.request][slot.sample] = response
         return [[by_sample[sample] for sample in sorted(by_sample)] for by_sample in answers]
 
     def weights_changed(self) -> None:
@@ -100,6 +115,7 @@ class TransformersEngine:
         lengths_B = valid_BS[:, :prompt_width].sum(dim=1)
         rows_B = torch.arange(len(slots), device=self._device)  # slots still in the batch
         finished_B = torch.zeros_like(rows_B, dtype=torch.bool)
+        decode = self._decoder_of_batch()
         for t in range(sampling.max_response_tokens):
             sampled_B = sample_tokens(logits_BV, uniforms_BT[rows_B, t], sampling=sampling)
             sampled_B = sampled_B.masked_fill(finished_B, -1)
@@ -113,7 +129,7 @@ class TransformersEngine:
                 cache.select_rows(kept_B)
                 rows_B, sampled_B, valid_BS = rows_B[kept_B], sampled_B[kept_B], valid_BS[kept_B]
                 finished_B = torch.zeros_like(rows_B, dtype=torch.bool)
-            logits_BV = self._decode(sampled_B.clamp(min=0), lengths_B[rows_B] + t, cache, valid_BS)
+            logits_BV = decode(sampled_B.clamp(min=0), lengths_B[rows_B] + t, cache, valid_BS)
         return self._responses(tokens_BT[:, : t + 1])
 
     def _prefill(
@@ -149,6 +165,12 @@ class TransformersEngine:
         cache.select_rows(rows_B)
         return logits_RV[rows_B], cache, valid_RS[rows_B]
 
+    def _decoder_of_batch(self) -> Decode:
+        """A recorded step belongs to the cache of its batch."""
+        if self._lean is not None and self._device.type == "cuda":
+            return RecordedDecoder(self._lean).logits
+        return self._decode
+
     def _decode(
         self, tokens_B: Tensor, positions_B: Tensor, cache: RoomyCache, valid_BS: Tensor
     ) -> Tensor:
@@ -179,3 +201,7 @@ class TransformersEngine:
                 )
             )
         return responses
+
+
+def _repeatable_attention(device: torch.device) -> AbstractContextManager[None]:
+    return sdpa_kernel(REPEATABLE_ATTENTION) if device.type == "cuda" else nullcontext()

@@ -11,10 +11,14 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.spec import ComputeSpec
+from worker.training.fused_norms import fuse_norms
 
 
 def load_causal_lm(folder: Path, *, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
-    """The model in evaluation mode: no dropout, so that a forward pass is a function of weights."""
+    """The model in evaluation mode: no dropout, so that a forward pass is a function of weights.
+
+    On a GPU its norms are fused; on a CPU they stay as they are, whose bits are promised.
+    """
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
@@ -24,6 +28,8 @@ def load_causal_lm(folder: Path, *, device: torch.device, dtype: torch.dtype) ->
         attn_implementation="sdpa",
     )
     _refuse_unfaithful_head(model, folder)
+    if device.type == "cuda":
+        fuse_norms(model)
     return model.to(device).eval()
 
 

@@ -1,16 +1,19 @@
 """Sequences one behind the other in a single row: no padding is computed, and attention stays inside each.
 
-Every sequence is one call of torch's own causal attention, which takes the device's best kernel: no mask of
-[S, S], and no work outside of the sequences. The lengths travel to it through the decoder's keyword arguments,
-which only the families named here are known to hand on.
+On a GPU in half precision all sequences are one call of torch's flash kernel for sequences of many lengths; elsewhere each
+is a call of its causal attention. Neither has a mask of [S, S], or works outside of the sequences. The lengths travel to it
+through the decoder's keyword arguments, which only the families named here are known to hand on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -18,18 +21,21 @@ from transformers.masking_utils import sdpa_mask
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.spec import ComputeSpec
+from worker.training.products import HALVES
 
 # Legend: S positions of the row; B sequences side by side; Q and G query and key/value heads; D head width.
 
 ATTENTION_NAME = "sdpa_packed"
+CAUSAL = (-1, 0)  # positions that are seen before and after one's own; -1 is all
 PACKED_MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
 
 @dataclass(frozen=True, slots=True)
 class PackedLengths:
-    """Lengths of the sequences of a row, in order."""
+    """Lengths of the sequences of a row, in order, and where each begins and the last ends: int32 [B + 1] on the device."""
 
     lengths: tuple[int, ...]
+    bounds: Tensor
 
 
 def choose_packing(
@@ -77,7 +83,10 @@ def packed_arguments(lengths: Sequence[int], device: torch.device) -> dict[str, 
         ],
         # A mask of four dimensions is handed on as it is; without one, transformers would build [S, S].
         "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),
-        "packed": PackedLengths(tuple(lengths)),
+        "packed": PackedLengths(
+            tuple(lengths),
+            torch.tensor([0, *accumulate(lengths)], dtype=torch.int32).to(device),
+        ),
     }
 
 
@@ -112,6 +121,25 @@ def _packed_attention(
     packed: PackedLengths,
     scaling: float | None,
 ) -> Tensor:
+    if _has_flash_kernel(query_1QSD.device) and query_1QSD.dtype in HALVES:
+        query_SQD, key_SGD, value_SGD = (
+            each[0].transpose(0, 1) for each in (query_1QSD, key_1GSD, value_1GSD)
+        )
+        bounds, longest = packed.bounds, max(packed.lengths)
+        attended_SQD = varlen_attn(
+            query_SQD,
+            key_SGD,
+            value_SGD,
+            bounds,
+            bounds,
+            longest,
+            longest,
+            scale=scaling,
+            window_size=CAUSAL,
+            enable_gqa=query_SQD.shape[1] != key_SGD.shape[1],
+        )
+        assert isinstance(attended_SQD, Tensor)
+        return attended_SQD[None]
     parts = zip(
         *(each.split(packed.lengths, dim=2) for each in (query_1QSD, key_1GSD, value_1GSD)),
         strict=True,
@@ -128,6 +156,12 @@ def _packed_attention(
         for query, key, value in parts
     ]
     return torch.cat(attended, dim=2).transpose(1, 2).contiguous()
+
+
+@cache
+def _has_flash_kernel(device: torch.device) -> bool:
+    """Since the GPUs that compute bfloat16 (Ampere)."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 AttentionInterface.register(ATTENTION_NAME, attention_with_packing)
