@@ -34,7 +34,7 @@ from service.storage.job_rows import job_row, stored_spec, updates_per_step
 from service.storage.metric_chunks import add_full_chunks
 from service.storage.metric_numbers import json_number
 from service.storage.metric_reads import MetricColumns, read_columns, read_latest
-from service.storage.new_rows import insert_new
+from service.storage.new_rows import insert_many_new, insert_new
 from service.storage.result_reads import (
     effective_checkpoints,
     effective_evaluations,
@@ -90,7 +90,7 @@ class ResultStore(SampleStore):
                 }
                 for record in records
             ]
-            if insert_new(session, UpdateMetricsRow, rows):
+            if insert_many_new(session, UpdateMetricsRow, rows):
                 updates = [record.update for record in records]
                 add_full_chunks(session, lease.job_id, epoch=lease.epoch, updates=updates)
             insert_token_drifts(session, lease, records)
