@@ -27,6 +27,7 @@ from service.storage.metric_chunks import (
 )
 from service.storage.metric_numbers import number_of_json
 from service.storage.metric_spans import Span, standing_spans
+from service.storage.sessions import BINARY_RESULTS
 from service.storage.tables import JobRow, MetricChunkRow, UpdateMetricsRow
 
 NUM_NEWEST_ROWS = 64
@@ -115,7 +116,8 @@ def _read_chunks(
             MetricChunkRow.first_update,
             MetricChunkRow.column,
             MetricChunkRow.content,
-        ).where(MetricChunkRow.job_id == job_id, MetricChunkRow.column.in_(names))
+        ).where(MetricChunkRow.job_id == job_id, MetricChunkRow.column.in_(names)),
+        execution_options={BINARY_RESULTS: True},
     )
     chunks: dict[int, dict[int, dict[str, Values]]] = defaultdict(lambda: defaultdict(dict))
     for epoch, first_update, name, content in rows:

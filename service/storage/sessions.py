@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
@@ -23,6 +24,8 @@ BUSY_TIMEOUT_S = 30
 BUSY_RETRY_S = 0.01
 CONNECT_TIMEOUT_S = 5
 PING_AFTER_IDLE_S = 1
+# An execution option, for statements that fetch many bytes.
+BINARY_RESULTS = "binary_results"
 MIGRATION_LOCK = 7_215_530_114  # any number, the same in every process that migrates
 
 
@@ -190,6 +193,7 @@ def _create_postgres_engine(url: URL, **options: Any) -> Engine:
         **options,
     )
     _ping_after_idleness(engine)
+    _fetch_bytes_as_they_are(engine)
     return engine
 
 
@@ -232,6 +236,16 @@ def _lose_connections_together(*engines: Engine) -> None:
 
     for engine in engines:
         event.listen(engine, "handle_error", forget)
+
+
+def _fetch_bytes_as_they_are(engine: Engine) -> None:
+    """Where a statement asks for it: in text, as else, every byte comes as two, which are then put together again."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def choose_format(_connection: Connection, cursor: psycopg.Cursor[Any], *rest: Any) -> None:
+        _statement, _parameters, context, _is_many = rest
+        if context.execution_options.get(BINARY_RESULTS):
+            cursor.format = psycopg.pq.Format.BINARY
 
 
 def _ping_after_idleness(engine: Engine) -> None:
