@@ -62,7 +62,7 @@ class JobReads(LeaseStore):
         """Raises JOB_NOT_FOUND."""
         spec = self._known_specs.get(job_id)
         query = SELECT_JOB if spec is None else SELECT_JOB_WITHOUT_SPEC
-        rows = self._database.rows(query, {"job_id": job_id}) if is_job_id(job_id) else ()
+        rows = self._database.polled_rows(query, {"job_id": job_id}) if is_job_id(job_id) else ()
         if not rows:
             raise no_such_job(job_id)
         job = job_view(rows[0], spec=spec)
@@ -72,7 +72,8 @@ class JobReads(LeaseStore):
 
     def version(self, job_id: str) -> int:
         """What grows with every change of the job, without the job. Raises JOB_NOT_FOUND."""
-        rows = self._database.rows(SELECT_VERSION, {"job_id": job_id}) if is_job_id(job_id) else ()
+        place = {"job_id": job_id}
+        rows = self._database.polled_rows(SELECT_VERSION, place) if is_job_id(job_id) else ()
         if not rows:
             raise no_such_job(job_id)
         version: int = rows[0].version

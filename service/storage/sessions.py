@@ -3,14 +3,28 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.rows import namedtuple_row
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, func, select, text
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    Executable,
+    Row,
+    Select,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -91,6 +105,36 @@ class Database:
         with _unavailable_named(), self._single.connect() as connection:
             return connection.execute(statement, parameters or {}).all()
 
+    def polled_rows(
+        self, statement: Select[Any], parameters: Mapping[str, object]
+    ) -> Sequence[Any]:
+        """As `rows`, for what is asked most: on PostgreSQL by the driver alone, at half the cost.
+
+        The rows have the same names. What fails is asked again by `rows`, which says what is wrong.
+        """
+        rows = self._rows_of_driver(statement, parameters) if self.is_postgres else None
+        return self.rows(statement, parameters) if rows is None else rows
+
+    def _rows_of_driver(
+        self, statement: Select[Any], parameters: Mapping[str, object]
+    ) -> Sequence[Any] | None:
+        """None where the driver failed, be it to connect."""
+        with (
+            _unavailable_named(),
+            suppress(psycopg.Error),
+            closing(self._single.raw_connection()) as connection,
+        ):
+            cursor: Any = connection.cursor()
+            cursor.row_factory = namedtuple_row
+            try:
+                cursor.execute(_compiled(statement, self._single.dialect), parameters)
+            except psycopg.Error:
+                connection.invalidate()
+                raise
+            rows: Sequence[Any] = cursor.fetchall()
+            return rows
+        return None
+
     def written_row(self, statement: str, parameters: dict[str, object]) -> Row[Any] | None:
         """The first row of one statement that writes, in the driver's words: its own transaction, on PostgreSQL."""
         assert self.is_postgres, "SQLite's writers take the lock first"
@@ -152,6 +196,12 @@ def _unavailable_named() -> Iterator[None]:
         raise _unavailable(error) from error
 
 
+@cache
+def _compiled(statement: Select[Any], dialect: Dialect) -> str:
+    """In the driver's words."""
+    return str(statement.compile(dialect=dialect))
+
+
 def _unavailable(error: Exception) -> DriftgateError:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return DriftgateError(
@@ -172,12 +222,18 @@ def _create_autocommit_engine(url: URL) -> Engine:
     To switch a connection to autocommit and back, and to end a transaction that it never began, would cost
     three times what such a statement costs.
     """
-    return _create_postgres_engine(
+    engine = _create_postgres_engine(
         url,
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
         skip_autocommit_rollback=True,
     )
+
+    @event.listens_for(engine, "connect")
+    def tell_times_in_utc(connection: psycopg.Connection[Any], _record: object) -> None:
+        connection.execute("SET TIME ZONE 'UTC'")  # where the driver's rows are taken as they are
+
+    return engine
 
 
 def _create_postgres_engine(url: URL, **options: Any) -> Engine:

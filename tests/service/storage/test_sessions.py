@@ -3,6 +3,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
 from service.errors import DriftgateError, ErrorCode
+from service.storage.job_rows import SELECT_JOB
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database, migrate
 from service.storage.tables import Table
+from tests.worker.small_jobs import small_job
 
 JOB_ID = "0199" * 8
 
@@ -154,3 +157,39 @@ def test_a_database_that_is_away_is_named_as_such(url):
         session.execute(text("SELECT 1"))
     database.close()
     assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
+
+
+def test_a_poll_has_the_rows_of_an_ordinary_read_its_times_in_utc(database_url):
+    database = Database(database_url)
+    if database.is_postgres:
+        name = make_url(database_url).database
+        with database.write() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET TIME ZONE 'Asia/Kolkata'")
+        database.close()  # it holds for new connections
+    job = JobStore(database).create(small_job(), warnings=(), queue="default")
+    place = {"job_id": job.id}
+    (polled,) = database.polled_rows(SELECT_JOB, place)
+    (ordinary,) = database.rows(SELECT_JOB, place)
+    assert polled._asdict() == ordinary._asdict()
+    assert polled.created_at.utcoffset() == timedelta(0)
+    assert JobStore(database).get(job.id).model_dump_json() == job.model_dump_json()
+    assert database.polled_rows(SELECT_JOB, {"job_id": "0" * 32}) == []
+    database.close()
+
+
+def test_a_poll_on_a_connection_that_was_cut_asks_again(postgres_url):
+    database = Database(postgres_url)
+    job = JobStore(database).create(small_job(), warnings=(), queue="default")
+    place = {"job_id": job.id}
+    database.polled_rows(SELECT_JOB, place)
+    with database.read() as session:
+        num_cut = session.scalar(
+            text(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid != pg_backend_pid()"
+            )
+        )
+    assert num_cut >= 1
+    assert database.polled_rows(SELECT_JOB, place)[0].id == job.id
+    assert database.num_connections_in_use == 0
+    database.close()
