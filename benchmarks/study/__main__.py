@@ -5,20 +5,26 @@ Prints every verdict, and writes it with its spec below --output. Run again afte
 
 import argparse
 import signal
+from itertools import product
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.study.designs import (
-    LONG_TUNED,
+    CHOSEN_REUSE,
     OBJECTIVES,
+    RATE_MARK,
     SCREENED_REUSE,
+    SCREENING_RATES,
     calibration,
     chosen_contrast,
     confirmation,
+    long_chosen_contrast,
     long_confirmation,
+    long_screening,
     long_tuning,
     screening,
+    tuned_chosen_contrast,
     tuning,
 )
 from benchmarks.study.gradients import gradient_table, measure_gradients
@@ -33,8 +39,11 @@ from service.jobs.study_spec import StudySpec
 
 WIDTH = 160
 SIMULATED = {
-    "simulate": (tuning(), BLOCK_SIZE, "simulated-gates"),
-    "simulate-long": (long_tuning(), LONG_BLOCK_SIZE, "simulated-gates-long"),
+    "simulate": ({"simulated-gates": tuning()}, BLOCK_SIZE),
+    "simulate-long": (
+        {f"simulated-gates-long-{objective}": long_tuning(objective) for objective in OBJECTIVES},
+        LONG_BLOCK_SIZE,
+    ),
 }
 
 
@@ -46,9 +55,13 @@ def main() -> None:
         default="confirm",
         choices=(
             *("confirm", "tune", "simulate", "screen", "calibrate", "gradients"),
-            *("chosen", "long", "tune-long", "simulate-long"),
+            *("chosen", "long", "tune-long", "simulate-long", "screen-long", "chosen-long"),
         ),
     )
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help="of the part's files; may be repeated"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="at once, a core each")
     parser.add_argument("--output", type=Path, default=Path("var/study"))
     options = parser.parse_args()
     # SIGTERM stops the service too.
@@ -56,7 +69,7 @@ def main() -> None:
     console = Console(width=WIDTH)
     folder = options.output.resolve()
     with (
-        own_service(folder / "service", log_name="study.log") as service,
+        own_service(folder / "service", log_name="study.log", num_slots=options.jobs) as service,
         Client(service.url) as client,
     ):
         console.print(f"The page: {service.url}/#/studies")
@@ -68,15 +81,18 @@ def main() -> None:
                 path.write_text(fidelity.model_dump_json())
             return
         if options.part in SIMULATED:
-            spec, block_size, name = SIMULATED[options.part]
-            study, _, _ = run_study(service, client, spec)  # ended, where it was run before
-            simulated = simulate_gates(client, study, block_size=block_size)
-            console.print(simulation_table(simulated))
-            write_simulations(simulated, folder / f"{name}.json")
+            specs, block_size = SIMULATED[options.part]
+            for name, spec in _wanted(specs, options.only).items():
+                # Ended, where it was run before.
+                study, _, _ = run_study(service, client, _at_once(spec, options.jobs))
+                simulated = simulate_gates(client, study, block_size=block_size)
+                console.print(simulation_table(simulated))
+                write_simulations(simulated, folder / f"{name}.json")
             return
-        for name, spec in _studies(options.part).items():
-            study, verdict, seconds = run_study(service, client, spec)
-            write_study(spec, verdict, seconds=seconds, path=folder / f"{name}.json")
+        for name, spec in _wanted(_studies(options.part), options.only).items():
+            asked = _at_once(spec, options.jobs)
+            study, verdict, seconds = run_study(service, client, asked)
+            write_study(asked, verdict, seconds=seconds, path=folder / f"{name}.json")
             console.print(f"\n{spec.name}: {seconds / 60:.0f} minutes", style="bold")
             console.print(verdict_page(verdict))
             console.print(summary(spec, verdict))
@@ -86,22 +102,40 @@ def main() -> None:
                 console.print(single_runs_that_differ(client, study))
 
 
+def _wanted(studies: dict[str, StudySpec], only: list[str] | None) -> dict[str, StudySpec]:
+    return {name: spec for name, spec in studies.items() if only is None or name in only}
+
+
+def _at_once(spec: StudySpec, num_jobs: int) -> StudySpec:
+    """One more job than run waits, so that no core does."""
+    return spec.model_copy(update={"max_active_jobs": num_jobs + 1})
+
+
 def _studies(part: str) -> dict[str, StudySpec]:
-    chosen = {"chosen-contrast": chosen_contrast()}
-    long = {f"long-{objective}": long_confirmation(objective) for objective in LONG_TUNED}
+    """By the names of their files."""
+    chosen = {
+        "chosen-contrast": chosen_contrast(),
+        "chosen-contrast-tuned": tuned_chosen_contrast(),
+    }
+    long = {f"long-{objective}": long_confirmation(objective) for objective in OBJECTIVES}
     match part:
         case "tune":
             return {"tuning": tuning()}
         case "tune-long":
-            return {"tuning-long": long_tuning()}
+            return {f"tuning-long-{objective}": long_tuning(objective) for objective in OBJECTIVES}
         case "calibrate":
             return {"calibration": calibration()}
         case "screen":
             return {
-                f"screening-{num_epochs}": screening(num_epochs) for num_epochs in SCREENED_REUSE
+                f"screening-{num_epochs}{RATE_MARK}{round(rate * 1e4)}": screening(num_epochs, rate)
+                for num_epochs, rate in product(SCREENED_REUSE, SCREENING_RATES)
             }
+        case "screen-long":
+            return {f"screening-long-{CHOSEN_REUSE}": long_screening(CHOSEN_REUSE)}
         case "chosen":
             return chosen
+        case "chosen-long":
+            return {"chosen-contrast-long": long_chosen_contrast()}
         case "long":
             return long
         case _:

@@ -21,24 +21,28 @@ TUNED: Mapping[str, Mapping[str, float]] = {
     "sampled": {"none": 1e-4, "block": 1e-4, "newline": 2e-4, "shuffled": 2e-4},
     "topk": {"none": 4e-4, "block": 2e-4, "newline": 4e-4, "shuffled": 2e-4},
 }
-SCREENING_RATE = 8e-4
+# The highest makes drift large on purpose.
+SCREENING_RATES = LEARNING_RATES
 LONG_STEPS = 16
-LONG_OBJECTIVES = ("sampled",)  # a job takes three times as long as a short one
 LONG_LEARNING_RATES = (1e-4, 2e-4, 4e-4)
 # As TUNED; `make study STUDY=tune-long` finds them anew.
 LONG_TUNED: Mapping[str, Mapping[str, float]] = {
     "sampled": {"none": 2e-4, "block": 1e-4, "newline": 1e-4, "shuffled": 2e-4},
+    "topk": {"none": 1e-4, "block": 4e-4, "newline": 2e-4, "shuffled": 1e-4},
 }
 TUNING_SEEDS = (101, 102, 103)
 SCREENING_SEEDS = (201, 202, 203)
 CONFIRMATION_SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
 CHOSEN_SEEDS = (601, 602, 603, 604, 605, 606, 607, 608)
+TUNED_CHOSEN_SEEDS = (701, 702, 703, 704, 705, 706, 707, 708)
+LONG_CHOSEN_SEEDS = (801, 802, 803, 804, 805, 806, 807, 808)
 LONG_SEEDS = (501, 502, 503, 504, 505, 506)
 CALIBRATION_SEEDS = tuple(range(301, 321))
 TUNING_PROBLEMS, SCREENING_PROBLEMS, CONFIRMATION_PROBLEMS = 7, 8, 9
 CALIBRATION_PROBLEMS, OTHER_TRAINING_PROBLEMS = 10, 11
 LONG_TUNING_PROBLEMS, LONG_PROBLEMS = 12, 13
-CHOSEN_PROBLEMS = 14
+CHOSEN_PROBLEMS, LONG_SCREENING_PROBLEMS = 14, 15
+TUNED_CHOSEN_PROBLEMS, LONG_CHOSEN_PROBLEMS = 16, 17
 
 OBJECTIVES: Mapping[str, dict[str, Any]] = {
     "sampled": {"type": "sampled_token"},
@@ -56,9 +60,21 @@ PUBLISHED_GATES = ("none", "block", "newline")
 CLIPS: Mapping[str, dict[str, Any]] = {"clip": {"clip_range": 0.2}, "noclip": {"clip_range": None}}
 ADVANTAGES = ("frozen", "recomputed")
 SCREENED_REUSE = (4, 8)
-# What `make study STUDY=screen` found best among the arms that use a batch more than once, and at which reuse.
+# What `make study STUDY=screen` found best among the arms that use a batch more than once, where drift is large, and at
+# which reuse and learning rate.
 CHOSEN = ("clip-recomputed-none", "clip-frozen-none")
-CHOSEN_REUSE = 4
+CHOSEN_REUSE, CHOSEN_RATE = 4, 8e-4
+# The same of all its learning rates: the best arm, the next of another advantage, and the published ones, each at its best.
+TUNED_CHOSEN = ("clip-frozen-newline", "clip-frozen-none")
+TUNED_CHOSEN_RATES: Mapping[tuple[str, str], float] = {
+    ("frozen", "none"): 1e-4,
+    ("frozen", "newline"): 2e-4,
+    ("frozen", "block"): 1e-4,
+    ("recomputed", "block"): 2e-4,
+}
+# What `make study STUDY=screen-long` found best, which was at this learning rate alone.
+LONG_CHOSEN = ("clip-recomputed-none", "clip-frozen-none")
+LONG_SCREENING_RATE = 2e-4
 
 
 def tuning() -> StudySpec:
@@ -72,19 +88,25 @@ def tuning() -> StudySpec:
     )
 
 
-def screening(num_epochs: int) -> StudySpec:
-    """Clip × advantage × gate at one reuse, and each batch used once, where nothing drifts."""
-    arms = [
-        _screened(clip, advantage, gate, num_epochs=num_epochs)
-        for clip, advantage, gate in product(CLIPS, ADVANTAGES, GATES)
-    ]
-    once = {"reuse": {"epochs": 1}, "optimizer": {"learning_rate": SCREENING_RATE}}
-    return _study(
+def screening(num_epochs: int, learning_rate: float) -> StudySpec:
+    """Clip × advantage × gate at one reuse and learning rate, and each batch used once, where nothing drifts."""
+    return _screening(
         f"screening at reuse {num_epochs}",
-        [*arms, ArmSpec(name="reuse-1", changes=once)],
+        num_epochs,
+        learning_rate,
         base=base_spec(steps=SCREENING_STEPS, num_problems=100, problems_seed=SCREENING_PROBLEMS),
-        seeds=SCREENING_SEEDS,
-        contrast=("clip-frozen-block", "clip-frozen-none"),
+    )
+
+
+def long_screening(num_epochs: int, learning_rate: float = LONG_SCREENING_RATE) -> StudySpec:
+    """As `screening`, of long responses."""
+    return _screening(
+        f"screening, long responses, at reuse {num_epochs}",
+        num_epochs,
+        learning_rate,
+        base=long_base_spec(
+            steps=LONG_STEPS, num_problems=32, problems_seed=LONG_SCREENING_PROBLEMS
+        ),
     )
 
 
@@ -95,12 +117,52 @@ def chosen_contrast() -> StudySpec:
     return _study(
         "confirmation of the screened",
         [
-            _screened("clip", advantage, gate, num_epochs=CHOSEN_REUSE)
+            _screened("clip", advantage, gate, num_epochs=CHOSEN_REUSE, learning_rate=CHOSEN_RATE)
             for advantage, gate in product(ADVANTAGES, ("none", "block"))
         ],
         base=base_spec(steps=SCREENING_STEPS, num_problems=200, problems_seed=CHOSEN_PROBLEMS),
         seeds=CHOSEN_SEEDS,
         contrast=CHOSEN,
+    )
+
+
+def tuned_chosen_contrast() -> StudySpec:
+    """The best screened arm that uses a batch more than once against the published ungated one, each at its own rate."""
+    return _study(
+        "confirmation of the screened, learning rates tuned",
+        [
+            _screened("clip", advantage, gate, num_epochs=CHOSEN_REUSE, learning_rate=rate)
+            for (advantage, gate), rate in TUNED_CHOSEN_RATES.items()
+        ],
+        base=base_spec(
+            steps=SCREENING_STEPS, num_problems=200, problems_seed=TUNED_CHOSEN_PROBLEMS
+        ),
+        seeds=TUNED_CHOSEN_SEEDS,
+        contrast=TUNED_CHOSEN,
+    )
+
+
+def long_chosen_contrast() -> StudySpec:
+    """As `chosen_contrast`, of long responses, and the block gate with a recomputed advantage."""
+    return _study(
+        "confirmation of the screened, long responses",
+        [
+            _screened(
+                "clip",
+                advantage,
+                gate,
+                num_epochs=CHOSEN_REUSE,
+                learning_rate=LONG_SCREENING_RATE,
+            )
+            for advantage, gate in (
+                ("frozen", "none"),
+                ("recomputed", "none"),
+                ("recomputed", "block"),
+            )
+        ],
+        base=long_base_spec(steps=LONG_STEPS, num_problems=64, problems_seed=LONG_CHOSEN_PROBLEMS),
+        seeds=LONG_CHOSEN_SEEDS,
+        contrast=LONG_CHOSEN,
     )
 
 
@@ -115,14 +177,14 @@ def confirmation(objective: str) -> StudySpec:
     )
 
 
-def long_tuning() -> StudySpec:
-    """As `tuning`, of long responses."""
+def long_tuning(objective: str) -> StudySpec:
+    """As `tuning`, of long responses and one objective."""
     return _study(
-        "tuning, long responses",
-        _arms_at_rates(LONG_OBJECTIVES, LONG_LEARNING_RATES),
+        f"tuning, long responses, {objective}",
+        _arms_at_rates((objective,), LONG_LEARNING_RATES),
         base=long_base_spec(steps=LONG_STEPS, num_problems=32, problems_seed=LONG_TUNING_PROBLEMS),
         seeds=TUNING_SEEDS,
-        contrast=(f"sampled-block{RATE_MARK}4", f"sampled-none{RATE_MARK}4"),
+        contrast=(f"{objective}-block{RATE_MARK}4", f"{objective}-none{RATE_MARK}4"),
     )
 
 
@@ -170,14 +232,31 @@ def _confirmation(
     )
 
 
-def _screened(clip: str, advantage: str, gate: str, *, num_epochs: int) -> ArmSpec:
+def _screening(name: str, num_epochs: int, learning_rate: float, *, base: JobSpec) -> StudySpec:
+    arms = [
+        _screened(clip, advantage, gate, num_epochs=num_epochs, learning_rate=learning_rate)
+        for clip, advantage, gate in product(CLIPS, ADVANTAGES, GATES)
+    ]
+    once = {"reuse": {"epochs": 1}, "optimizer": {"learning_rate": learning_rate}}
+    return _study(
+        f"{name}, learning rate {learning_rate:g}",
+        [*arms, ArmSpec(name="reuse-1", changes=once)],
+        base=base,
+        seeds=SCREENING_SEEDS,
+        contrast=("clip-frozen-block", "clip-frozen-none"),
+    )
+
+
+def _screened(
+    clip: str, advantage: str, gate: str, *, num_epochs: int, learning_rate: float
+) -> ArmSpec:
     return ArmSpec(
         name=f"{clip}-{advantage}-{gate}",
         changes={
             "objective": {"advantage": advantage} | CLIPS[clip],
             "gate": GATES[gate],
             "reuse": {"epochs": num_epochs},
-            "optimizer": {"learning_rate": SCREENING_RATE},
+            "optimizer": {"learning_rate": learning_rate},
         },
     )
 

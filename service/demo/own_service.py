@@ -22,7 +22,7 @@ class ServiceEndedError(Exception):
 class OwnService:
     """The embedded service as a process; its log tells why it ended, if it did."""
 
-    def __init__(self, data_dir: Path, *, log_name: str) -> None:
+    def __init__(self, data_dir: Path, *, log_name: str, num_slots: int) -> None:
         http_port, grpc_port = _free_ports(2)
         self.url = f"http://127.0.0.1:{http_port}"
         self.log_path = data_dir / "logs" / log_name
@@ -35,7 +35,7 @@ class OwnService:
                 "DRIFTGATE_HTTP_PORT": str(http_port),
                 "DRIFTGATE_GRPC_HOST": "127.0.0.1",
                 "DRIFTGATE_GRPC_PORT": str(grpc_port),
-                "DRIFTGATE_WORKER_SLOTS": "2",
+                "DRIFTGATE_WORKER_SLOTS": str(num_slots),
                 "DRIFTGATE_THREADS_PER_JOB": "1",
                 "DRIFTGATE_POLL_INTERVAL_S": "1",
             },
@@ -70,9 +70,11 @@ class OwnService:
 
 
 @contextmanager
-def own_service(data_dir: Path, *, log_name: str = "demo.log") -> Iterator[OwnService]:
-    """The service on two slots of one thread each, answering; stopped at the end. Raises ServiceEndedError."""
-    service = OwnService(data_dir, log_name=log_name)
+def own_service(
+    data_dir: Path, *, log_name: str = "demo.log", num_slots: int = 2
+) -> Iterator[OwnService]:
+    """The service on slots of one thread each, answering; stopped at the end. Raises ServiceEndedError."""
+    service = OwnService(data_dir, log_name=log_name, num_slots=num_slots)
     try:
         service.wait_until_healthy()
         yield service

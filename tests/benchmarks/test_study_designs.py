@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 
 from benchmarks.study.designs import (
@@ -5,13 +7,17 @@ from benchmarks.study.designs import (
     OBJECTIVES,
     RATE_MARK,
     SCREENED_REUSE,
+    SCREENING_RATES,
     TUNED,
     calibration,
     chosen_contrast,
     confirmation,
+    long_chosen_contrast,
     long_confirmation,
+    long_screening,
     long_tuning,
     screening,
+    tuned_chosen_contrast,
     tuning,
 )
 from benchmarks.study.tables import best_rates
@@ -22,11 +28,17 @@ from service.jobs.study_verdicts import ArmFigures, ArmVerdict, StudyVerdict
 STUDIES = {
     "tuning": tuning(),
     "calibration": calibration(),
-    **{f"screening-{reuse}": screening(reuse) for reuse in SCREENED_REUSE},
+    **{
+        f"screening-{reuse}-{rate}": screening(reuse, rate)
+        for reuse, rate in product(SCREENED_REUSE, SCREENING_RATES)
+    },
+    "screening-long": long_screening(4),
+    **{f"tuning-long-{objective}": long_tuning(objective) for objective in OBJECTIVES},
     **{f"confirmation-{objective}": confirmation(objective) for objective in OBJECTIVES},
     "confirmation-chosen": chosen_contrast(),
-    "long-tuning": long_tuning(),
-    **{f"long-{objective}": long_confirmation(objective) for objective in LONG_TUNED},
+    "confirmation-chosen-tuned": tuned_chosen_contrast(),
+    "confirmation-chosen-long": long_chosen_contrast(),
+    **{f"confirmation-long-{objective}": long_confirmation(objective) for objective in OBJECTIVES},
 }
 
 
@@ -41,9 +53,7 @@ def test_every_arm_of_a_study_makes_a_spec_of_its_own(name):
     assert len(set(specs)) == len(study.arms)
 
 
-CONFIRMED = [
-    name for name in STUDIES if name.startswith(("confirmation", "long-")) and name != "long-tuning"
-]
+CONFIRMED = [name for name in STUDIES if name.startswith("confirmation")]
 CHOSEN_ON = [name for name in STUDIES if name not in CONFIRMED]
 
 
