@@ -60,14 +60,15 @@ class JobStore(JobReads):
         submission = Submission(
             spec, warnings, queue, caller, idempotency_key, needs_memory_bytes=needs_memory_bytes
         )
-        if self._database.is_postgres and caller.max_queued_jobs is None:
-            job = submit_alone(self._database, submission)
-            if job is not None:
-                return job
-        with suppress(KeyIsTakenError), self._database.write() as connection:
-            check_quota(connection, caller)
-            now = self._database.now(connection)
-            return submit_in_transaction(connection, submission, now=now)
+        with suppress(KeyIsTakenError):
+            if caller.max_queued_jobs is None:
+                job = submit_alone(self._database, submission)
+                if job is not None:
+                    return job
+            with self._database.write() as connection:
+                check_quota(connection, caller)
+                now = self._database.now(connection)
+                return submit_in_transaction(connection, submission, now=now)
         assert idempotency_key is not None, "only a key can be taken"
         earlier = self.made_before(spec, idempotency_key=idempotency_key, caller=caller)
         assert earlier is not None, "a key that was committed has its job"

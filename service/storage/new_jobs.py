@@ -7,6 +7,7 @@ read back.
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,7 +23,7 @@ from service.jobs.results import Job, Progress, SpecWarning
 from service.jobs.spec import SPEC_VERSION, AnyJobSpec, EvaluationJobSpec, JobSpec
 from service.jobs.state import JobState
 from service.storage.job_rows import job_row, job_view, new_job_id, steps_and_updates
-from service.storage.sessions import Database
+from service.storage.sessions import Database, DriverTransaction
 from service.storage.submission_sql import (
     INSERT_EVENT_SQLITE,
     INSERT_JOB_SQLITE,
@@ -42,6 +43,10 @@ SELECT_KEY = select(KEYS.c.job_id, KEYS.c.request_sha256).where(
 NO_LABELS = "{}"
 
 
+class _SomeoneListensError(Exception):
+    """What a webhook is to be told is written with the job, by statements of its own."""
+
+
 class KeyIsTakenError(Exception):
     """The caller used the key before: the transaction is to be undone, and the job goes with it."""
 
@@ -59,10 +64,20 @@ class Submission:
 
 
 def submit_alone(database: Database, submission: Submission) -> Job | None:
-    """A QUEUED job by one statement of PostgreSQL's; None, and nothing written, where it takes more than that."""
-    values = _values(submission) | {"is_in_transaction": False}
-    row = database.written_row(SUBMIT_POSTGRES, values)
-    return None if row is None else _new_job(submission, values, created_at=row.created_at)
+    """A QUEUED job by the driver alone; None, and nothing written, where it takes more than that.
+
+    Raises KeyIsTakenError; on PostgreSQL a key that is taken is more than that.
+    """
+    values = _values(submission)
+    if database.is_postgres:
+        row = database.written_row(SUBMIT_POSTGRES, values | {"is_in_transaction": False})
+        return None if row is None else _new_job(submission, values, created_at=row.created_at)
+    with suppress(_SomeoneListensError), database.driver_write() as transaction:
+        now, someone_listens = _insert_on_sqlite(transaction, values, now=datetime.now(UTC))
+        if someone_listens:
+            raise _SomeoneListensError
+        return _new_job(submission, values, created_at=now)
+    return None
 
 
 def submit_in_transaction(connection: Connection, submission: Submission, *, now: datetime) -> Job:
@@ -92,18 +107,19 @@ def _insert_on_postgres(
 
 
 def _insert_on_sqlite(
-    connection: Connection, values: dict[str, object], *, now: datetime
+    connection: Connection | DriverTransaction, values: dict[str, object], *, now: datetime
 ) -> tuple[datetime, bool]:
     values["now"] = now.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
     connection.exec_driver_sql(INSERT_JOB_SQLITE, values)
-    someone_listens = connection.exec_driver_sql(INSERT_EVENT_SQLITE, values).scalar_one()
+    event = connection.exec_driver_sql(INSERT_EVENT_SQLITE, values).fetchone()
+    assert event is not None, "an insert that succeeded returns its row"
     if values["labels"] != NO_LABELS:
         connection.exec_driver_sql(INSERT_LABELS_SQLITE, values)
     if values["key"] is not None:
         is_new = connection.exec_driver_sql(INSERT_KEY_SQLITE, values).rowcount == 1
         if not is_new:
             raise KeyIsTakenError
-    return now, bool(someone_listens)
+    return now, bool(event[0])
 
 
 def _values(submission: Submission) -> dict[str, object]:

@@ -47,6 +47,18 @@ MIGRATION_LOCK = 7_215_530_114  # any number, the same in every process that mig
 Transaction = Session | Connection
 
 
+class DriverTransaction:
+    """SQLite's driver in a transaction, for statements in its own words."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def exec_driver_sql(
+        self, statement: str, parameters: Mapping[str, object] | tuple[()] = ()
+    ) -> sqlite3.Cursor:
+        return self._connection.execute(statement, parameters)
+
+
 class Database:
     """One database: short transactions for writers, read-only sessions for the others.
 
@@ -91,6 +103,24 @@ class Database:
         """As `transaction`, without mapped objects, at two thirds of the cost: for ready statements."""
         with _unavailable_named(), self._writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def driver_write(self) -> Iterator[DriverTransaction]:
+        """As `write`, on SQLite, by the driver alone: at half the cost."""
+        assert not self.is_postgres, "written_row is its way"
+        try:
+            with _unavailable_named(), closing(self._engine.raw_connection()) as pooled:
+                connection: Any = pooled.driver_connection
+                transaction = DriverTransaction(connection)
+                try:
+                    transaction.exec_driver_sql("BEGIN IMMEDIATE")
+                    yield transaction
+                    transaction.exec_driver_sql("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.rollback()
+        except sqlite3.OperationalError as error:
+            raise _unavailable(error) from error
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -10,10 +10,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, event
+
+from service.storage.sessions import DriverTransaction
 
 # From the number of a point, counted from 1, and its name to whether the process ends there.
 Fatal = Callable[[int, str], bool]
@@ -62,16 +64,31 @@ class CrashPoints:
 
         @event.listens_for(Engine, "before_cursor_execute")
         def before_statement(_connection, _cursor, statement: str, *_rest: object) -> None:
-            if statement.startswith(WRITING):
-                self.reach(f"before {' '.join(statement.split()[:3])}")
+            self._reach_statement(statement)
 
         @event.listens_for(Engine, "commit")
         def before_commit(_connection: Connection) -> None:
             self.reach("before commit")
 
+        execute = DriverTransaction.exec_driver_sql
+
+        def before_statement_of_driver(
+            transaction: DriverTransaction, statement: str, *parameters: Mapping[str, object]
+        ) -> object:
+            self._reach_statement(statement)
+            return execute(transaction, statement, *parameters)
+
+        DriverTransaction.exec_driver_sql = before_statement_of_driver
         self._wrap(socket.socket, "connect")
         self._wrap(socket.socket, "send")
         self._wrap(socket.socket, "sendall")
+
+    def _reach_statement(self, statement: str) -> None:
+        words = statement.split(maxsplit=3)[:3]
+        if words[0] in WRITING:
+            self.reach(f"before {' '.join(words)}")
+        elif words[0] == "COMMIT":
+            self.reach("before commit")
 
     def install_for_files(self, folder: str) -> None:
         """Files elsewhere do not count."""

@@ -153,28 +153,41 @@ def test_a_writer_sees_what_another_wrote_while_it_waited(database):
 )
 def test_a_database_that_is_away_is_named_as_such(url):
     database = Database(url)
-    with pytest.raises(DriftgateError) as caught, database.transaction() as session:
-        session.execute(text("SELECT 1"))
+    jobs = JobStore(database)
+
+    def write() -> None:
+        with database.transaction() as session:
+            session.execute(text("SELECT 1"))
+
+    for ask in (
+        write,
+        lambda: jobs.create(small_job(), warnings=(), queue="default"),
+        lambda: jobs.get(JOB_ID),
+    ):
+        with pytest.raises(DriftgateError) as caught:
+            ask()
+        assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
     database.close()
-    assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
 
 
-def test_a_poll_has_the_rows_of_an_ordinary_read_its_times_in_utc(database_url):
-    database = Database(database_url)
-    if database.is_postgres:
-        name = make_url(database_url).database
-        with database.write() as connection:
-            connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET TIME ZONE 'Asia/Kolkata'")
-        database.close()  # it holds for new connections
+def test_a_poll_has_the_rows_of_an_ordinary_read(database):
     job = JobStore(database).create(small_job(), warnings=(), queue="default")
     place = {"job_id": job.id}
     (polled,) = database.polled_rows(SELECT_JOB, place)
     (ordinary,) = database.rows(SELECT_JOB, place)
     assert polled._asdict() == ordinary._asdict()
-    assert polled.created_at.utcoffset() == timedelta(0)
     assert JobStore(database).get(job.id).model_dump_json() == job.model_dump_json()
     assert database.polled_rows(SELECT_JOB, {"job_id": "0" * 32}) == []
+
+
+def test_a_polled_job_has_its_times_in_utc_whatever_the_server_s_zone(postgres_url):
+    elsewhere = make_url(postgres_url).update_query_dict({"options": "-c timezone=Asia/Kolkata"})
+    database = Database(elsewhere.render_as_string(hide_password=False))
+    job = JobStore(database).create(small_job(), warnings=(), queue="default")
+    polled = JobStore(database).get(job.id)
     database.close()
+    assert polled.created_at.utcoffset() == timedelta(0)
+    assert polled.model_dump_json() == job.model_dump_json()
 
 
 def test_a_poll_on_a_connection_that_was_cut_asks_again(postgres_url):
