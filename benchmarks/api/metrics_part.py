@@ -140,7 +140,7 @@ def _mlflow_append_cpu_ms(folder: Path, *, rounds: int, num_requests: int) -> fl
             ]
             client("runs/log-batch", {"run_id": run_id, "metrics": points})
 
-        return cost_of(server, append, rounds=rounds, num_requests=num_requests).cpu_ms
+        return cost_of(server, lambda: append, rounds=rounds, num_requests=num_requests).cpu_ms
 
 
 def _mlflow_client(port: int) -> Callable[[str, dict[str, object]], dict]:

@@ -1,6 +1,7 @@
 """Connections and transactions: the only place that commits, and the database's clock."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -69,6 +70,7 @@ class Database:
         self._engine = _create_engine(make_url(url))
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._single: Engine = self._engine.execution_options(sqlite_begin=None)
+        self._turn_of_driver = threading.Lock()
         if self.is_postgres:
             self._single = _create_autocommit_engine(make_url(url))
             _lose_connections_together(self._engine, self._single)
@@ -106,10 +108,17 @@ class Database:
 
     @contextmanager
     def driver_write(self) -> Iterator[DriverTransaction]:
-        """As `write`, on SQLite, by the driver alone: at half the cost."""
+        """As `write`, on SQLite, by the driver alone: at half the cost.
+
+        One thread at a time: who waits for SQLite's own lock asks again and again.
+        """
         assert not self.is_postgres, "written_row is its way"
         try:
-            with _unavailable_named(), closing(self._engine.raw_connection()) as pooled:
+            with (
+                _unavailable_named(),
+                self._turn_of_driver,
+                closing(self._engine.raw_connection()) as pooled,
+            ):
                 connection: Any = pooled.driver_connection
                 transaction = DriverTransaction(connection)
                 try:
