@@ -70,7 +70,7 @@ class Database:
         self._engine = _create_engine(make_url(url))
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._single: Engine = self._engine.execution_options(sqlite_begin=None)
-        self._turn_of_driver = threading.Lock()
+        self._driver_writes = threading.Lock()
         if self.is_postgres:
             self._single = _create_autocommit_engine(make_url(url))
             _lose_connections_together(self._engine, self._single)
@@ -116,7 +116,7 @@ class Database:
         try:
             with (
                 _unavailable_named(),
-                self._turn_of_driver,
+                self._turn_of_driver(),
                 closing(self._engine.raw_connection()) as pooled,
             ):
                 connection: Any = pooled.driver_connection
@@ -130,6 +130,16 @@ class Database:
                         connection.rollback()
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
+
+    @contextmanager
+    def _turn_of_driver(self) -> Iterator[None]:
+        """Waited for no longer than SQLite's own lock is: threads would else add up their waits."""
+        if not self._driver_writes.acquire(timeout=BUSY_TIMEOUT_S):
+            raise sqlite3.OperationalError("database is locked")
+        try:
+            yield
+        finally:
+            self._driver_writes.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:

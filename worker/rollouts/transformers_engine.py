@@ -30,7 +30,6 @@ REPEATABLE_ATTENTION = [
     SDPBackend.MATH,
 ]
 
-
 # From tokens and positions [B], the cache and which of its positions are real [B, S] to logits [B, V].
 Decode = Callable[[Tensor, Tensor, RoomyCache, Tensor], Tensor]
 
