@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.study.designs import (
-    CHOSEN_REUSE,
     OBJECTIVES,
     RATE_MARK,
     SCREENED_REUSE,
@@ -131,7 +130,10 @@ def _studies(part: str) -> dict[str, StudySpec]:
                 for num_epochs, rate in product(SCREENED_REUSE, SCREENING_RATES)
             }
         case "screen-long":
-            return {f"screening-long-{CHOSEN_REUSE}": long_screening(CHOSEN_REUSE)}
+            return {
+                f"screening-long-{num_epochs}": long_screening(num_epochs)
+                for num_epochs in SCREENED_REUSE
+            }
         case "chosen":
             return chosen
         case "chosen-long":
