@@ -7,7 +7,6 @@ read back.
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +24,7 @@ from service.jobs.state import JobState
 from service.storage.job_rows import job_row, job_view, new_job_id, steps_and_updates
 from service.storage.sessions import Database, DriverTransaction
 from service.storage.submission_sql import (
+    ASK_SQLITE,
     INSERT_EVENT_SQLITE,
     INSERT_JOB_SQLITE,
     INSERT_KEY_SQLITE,
@@ -41,10 +41,6 @@ SELECT_KEY = select(KEYS.c.job_id, KEYS.c.request_sha256).where(
 
 
 NO_LABELS = "{}"
-
-
-class _SomeoneListensError(Exception):
-    """What a webhook is to be told is written with the job, by statements of its own."""
 
 
 class KeyIsTakenError(Exception):
@@ -64,20 +60,21 @@ class Submission:
 
 
 def submit_alone(database: Database, submission: Submission) -> Job | None:
-    """A QUEUED job by the driver alone; None, and nothing written, where it takes more than that.
-
-    Raises KeyIsTakenError; on PostgreSQL a key that is taken is more than that.
-    """
+    """A QUEUED job by the driver alone; None, and nothing written, where a webhook listens or the key is taken."""
     values = _values(submission)
     if database.is_postgres:
         row = database.written_row(SUBMIT_POSTGRES, values | {"is_in_transaction": False})
         return None if row is None else _new_job(submission, values, created_at=row.created_at)
-    with suppress(_SomeoneListensError), database.driver_write() as transaction:
-        now, someone_listens = _insert_on_sqlite(transaction, values, now=datetime.now(UTC))
-        if someone_listens:
-            raise _SomeoneListensError
-        return _new_job(submission, values, created_at=now)
-    return None
+
+    def insert(transaction: DriverTransaction) -> datetime | None:
+        if any(_listening_and_taken(transaction, values)):
+            return None
+        now = datetime.now(UTC)
+        _insert_on_sqlite(transaction, values, now=now)
+        return now
+
+    created_at = database.driver_write(insert)
+    return None if created_at is None else _new_job(submission, values, created_at=created_at)
 
 
 def submit_in_transaction(connection: Connection, submission: Submission, *, now: datetime) -> Job:
@@ -86,19 +83,22 @@ def submit_in_transaction(connection: Connection, submission: Submission, *, now
     Raises KeyIsTakenError. A request with the same key that has not committed yet is waited for.
     """
     values = _values(submission)
-    insert = _insert_on_postgres if connection.dialect.name == "postgresql" else _insert_on_sqlite
-    created_at, someone_listens = insert(connection, values, now=now)
+    if connection.dialect.name == "postgresql":
+        created_at, someone_listens = _insert_on_postgres(connection, values)
+    else:
+        someone_listens, key_is_taken = _listening_and_taken(connection, values)
+        if key_is_taken:
+            raise KeyIsTakenError
+        created_at = now
+        _insert_on_sqlite(connection, values, now=now)
     job = _new_job(submission, values, created_at=created_at)
     if someone_listens:
         add_deliveries(connection, job.id, event_seq=1, state=JobState.QUEUED, now=job.created_at)
     return job
 
 
-def _insert_on_postgres(
-    connection: Connection, values: dict[str, object], *, now: datetime
-) -> tuple[datetime, bool]:
-    """When the job was made, and whether a webhook is to be told."""
-    del now
+def _insert_on_postgres(connection: Connection, values: dict[str, object]) -> tuple[datetime, bool]:
+    """When the job was made, and whether a webhook is to be told. Raises KeyIsTakenError."""
     values["is_in_transaction"] = True
     row = connection.exec_driver_sql(SUBMIT_POSTGRES, values).first()
     if row is None:
@@ -106,20 +106,25 @@ def _insert_on_postgres(
     return row.created_at, row.someone_listens
 
 
+def _listening_and_taken(
+    connection: Connection | DriverTransaction, values: dict[str, object]
+) -> tuple[bool, bool]:
+    """Whether a webhook is to be told, and whether the key has its job."""
+    found = connection.exec_driver_sql(ASK_SQLITE, values).fetchone()
+    assert found is not None, "a question without a table has one answer"
+    return bool(found[0]), bool(found[1])
+
+
 def _insert_on_sqlite(
     connection: Connection | DriverTransaction, values: dict[str, object], *, now: datetime
-) -> tuple[datetime, bool]:
+) -> None:
     values["now"] = now.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
     connection.exec_driver_sql(INSERT_JOB_SQLITE, values)
-    event = connection.exec_driver_sql(INSERT_EVENT_SQLITE, values).fetchone()
-    assert event is not None, "an insert that succeeded returns its row"
+    connection.exec_driver_sql(INSERT_EVENT_SQLITE, values)
     if values["labels"] != NO_LABELS:
         connection.exec_driver_sql(INSERT_LABELS_SQLITE, values)
     if values["key"] is not None:
-        is_new = connection.exec_driver_sql(INSERT_KEY_SQLITE, values).rowcount == 1
-        if not is_new:
-            raise KeyIsTakenError
-    return now, bool(event[0])
+        connection.exec_driver_sql(INSERT_KEY_SQLITE, values)
 
 
 def _values(submission: Submission) -> dict[str, object]:

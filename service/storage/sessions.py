@@ -1,14 +1,13 @@
 """Connections and transactions: the only place that commits, and the database's clock."""
 
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import namedtuple_row
@@ -34,6 +33,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from service.errors import DriftgateError, ErrorCode
+from service.storage.shared_commits import SharedCommits
 
 BUSY_TIMEOUT_S = 30
 BUSY_RETRY_S = 0.01
@@ -46,6 +46,7 @@ MIGRATION_LOCK = 7_215_530_114  # any number, the same in every process that mig
 
 # What runs statements inside a transaction, with or without mapped objects.
 Transaction = Session | Connection
+Written = TypeVar("Written")
 
 
 class DriverTransaction:
@@ -70,7 +71,7 @@ class Database:
         self._engine = _create_engine(make_url(url))
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._single: Engine = self._engine.execution_options(sqlite_begin=None)
-        self._driver_writes = threading.Lock()
+        self._driver_writes = SharedCommits(self._driver_transaction)
         if self.is_postgres:
             self._single = _create_autocommit_engine(make_url(url))
             _lose_connections_together(self._engine, self._single)
@@ -106,19 +107,19 @@ class Database:
         with _unavailable_named(), self._writer.begin() as connection:
             yield connection
 
-    @contextmanager
-    def driver_write(self) -> Iterator[DriverTransaction]:
-        """As `write`, on SQLite, by the driver alone: at half the cost.
+    def driver_write(self, make: Callable[[DriverTransaction], Written]) -> Written:
+        """What `make` returned once it was committed, on SQLite, by the driver alone.
 
-        One thread at a time: who waits for SQLite's own lock asks again and again.
+        Writes that wait for each other share a transaction, so `make` may be called twice; and one that is to
+        be undone raises. Raises DATABASE_UNAVAILABLE.
         """
+        return self._driver_writes.write(make)
+
+    @contextmanager
+    def _driver_transaction(self) -> Iterator[DriverTransaction]:
         assert not self.is_postgres, "written_row is its way"
         try:
-            with (
-                _unavailable_named(),
-                self._turn_of_driver(),
-                closing(self._engine.raw_connection()) as pooled,
-            ):
+            with _unavailable_named(), closing(self._engine.raw_connection()) as pooled:
                 connection: Any = pooled.driver_connection
                 transaction = DriverTransaction(connection)
                 try:
@@ -130,16 +131,6 @@ class Database:
                         connection.rollback()
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
-
-    @contextmanager
-    def _turn_of_driver(self) -> Iterator[None]:
-        """Waited for no longer than SQLite's own lock is: threads would else add up their waits."""
-        if not self._driver_writes.acquire(timeout=BUSY_TIMEOUT_S):
-            raise sqlite3.OperationalError("database is locked")
-        try:
-            yield
-        finally:
-            self._driver_writes.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:

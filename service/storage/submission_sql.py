@@ -64,6 +64,11 @@ WITH listening AS (
 SELECT created_at, someone_listens FROM job, listening
 """
 
+# Asked while the write lock is held, so it stays so.
+ASK_SQLITE = f"""
+SELECT {SOMEONE_LISTENS},
+       EXISTS (SELECT 1 FROM idempotency_keys WHERE caller = :caller AND key = :key) AS key_is_taken
+"""
 INSERT_JOB_SQLITE = f"""
 INSERT INTO jobs ({_columns})
 VALUES ({_given_sqlite}, {_first},
@@ -73,12 +78,10 @@ VALUES ({_given_sqlite}, {_first},
 """
 INSERT_EVENT_SQLITE = f"""
 INSERT INTO job_events {EVENT_COLUMNS} VALUES (:id, {FIRST_EVENT.format(at=":now")})
-RETURNING {SOMEONE_LISTENS}
 """
 INSERT_LABELS_SQLITE = """
 INSERT INTO job_labels (job_id, key, value) SELECT :id, key, value FROM json_each(:labels)
 """
 INSERT_KEY_SQLITE = f"""
 INSERT INTO idempotency_keys {KEY_COLUMNS} VALUES (:caller, :key, :request_sha256, :id, :now)
-ON CONFLICT DO NOTHING
 """

@@ -13,7 +13,6 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
 from service.errors import DriftgateError, ErrorCode
-from service.storage import sessions
 from service.storage.job_rows import SELECT_JOB
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -168,23 +167,6 @@ def test_a_database_that_is_away_is_named_as_such(url):
         with pytest.raises(DriftgateError) as caught:
             ask()
         assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
-    database.close()
-
-
-def test_a_submission_waits_for_its_turn_as_long_as_for_the_lock_and_leaves_it(
-    sqlite_url, monkeypatch
-):
-    monkeypatch.setattr(sessions, "BUSY_TIMEOUT_S", 0)
-    database = Database(sqlite_url)
-    jobs = JobStore(database)
-
-    def submit() -> str:
-        return jobs.create(small_job(), warnings=(), queue="default").id
-
-    with database.driver_write(), pytest.raises(DriftgateError) as caught:
-        submit()
-    assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
-    assert jobs.get(submit()).version == 1
     database.close()
 
 
