@@ -1,9 +1,8 @@
 """The evaluation of a job: benchmarks, samples, and what they are drawn from."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
@@ -50,8 +49,7 @@ class SamplingProfile(StrEnum):
     CUSTOM = "custom"
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingValues:
+class SamplingValues(TypedDict):
     """What a profile stands for."""
 
     temperature: float
@@ -63,11 +61,21 @@ class SamplingValues:
 # `policy` samples what training optimises, `paper` as arXiv 2606.24084 does, the others as Qwen3's model
 # cards ask for.
 SAMPLING_PROFILES: Mapping[str, SamplingValues] = {
-    SamplingProfile.POLICY: SamplingValues(1.0, 1.0, None, 16_384),
-    SamplingProfile.PAPER: SamplingValues(1.0, 0.9, None, 16_384),
-    SamplingProfile.QWEN3_THINK: SamplingValues(0.6, 0.95, 20, 38_912),
-    SamplingProfile.QWEN3_NOTHINK: SamplingValues(0.7, 0.8, 20, 16_384),
-    SamplingProfile.CUSTOM: SamplingValues(1.0, 1.0, None, 16_384),
+    SamplingProfile.POLICY: SamplingValues(
+        temperature=1.0, top_p=1.0, top_k=None, max_response_tokens=16_384
+    ),
+    SamplingProfile.PAPER: SamplingValues(
+        temperature=1.0, top_p=0.9, top_k=None, max_response_tokens=16_384
+    ),
+    SamplingProfile.QWEN3_THINK: SamplingValues(
+        temperature=0.6, top_p=0.95, top_k=20, max_response_tokens=38_912
+    ),
+    SamplingProfile.QWEN3_NOTHINK: SamplingValues(
+        temperature=0.7, top_p=0.8, top_k=20, max_response_tokens=16_384
+    ),
+    SamplingProfile.CUSTOM: SamplingValues(
+        temperature=1.0, top_p=1.0, top_k=None, max_response_tokens=16_384
+    ),
 }
 
 
@@ -135,11 +143,11 @@ class EvaluationSpec(SpecPart):
             is_custom = not DISTRIBUTION_FIELDS.isdisjoint(data)
             given = SamplingProfile.CUSTOM if is_custom else SamplingProfile.PAPER
         values = SAMPLING_PROFILES.get(given) if isinstance(given, str) else None
-        return (asdict(values) if values else {}) | data | {"profile": given}
+        return dict(values or {}) | data | {"profile": given}
 
     @model_validator(mode="after")
     def _check_profile(self) -> "EvaluationSpec":
-        values = asdict(SAMPLING_PROFILES[self.profile])
+        values: Mapping[str, object] = SAMPLING_PROFILES[self.profile]
         for name in sorted(DISTRIBUTION_FIELDS):
             if self.profile is not SamplingProfile.CUSTOM and getattr(self, name) != values[name]:
                 raise ValueError(

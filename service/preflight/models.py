@@ -180,6 +180,7 @@ def _check_weights(
     check_weights(folder, reference=reference, field=field)
 
 
+@lru_cache(maxsize=64)
 def _builtin_folder(reference: str, *, field: str) -> Path:
     known = builtin_model_names()
     if reference not in known:

@@ -44,6 +44,12 @@ BINARY_RESULTS = "binary_results"
 MIGRATION_LOCK = 7_215_530_114  # any number, the same in every process that migrates
 
 
+# As SQLAlchemy and as the driver name what a database that is away raises.
+UNAVAILABLE = (
+    *(OperationalError, InterfaceError),
+    *(psycopg.OperationalError, psycopg.InterfaceError),
+)
+
 # What runs statements inside a transaction, with or without mapped objects.
 Transaction = Session | Connection
 Written = TypeVar("Written")
@@ -159,27 +165,41 @@ class Database:
         self, statement: Select[Any], parameters: Mapping[str, object]
     ) -> Sequence[Any] | None:
         """None where the driver failed, be it to connect."""
-        with (
-            _unavailable_named(),
-            suppress(psycopg.Error),
-            closing(self._single.raw_connection()) as connection,
-        ):
-            cursor: Any = connection.cursor()
-            cursor.row_factory = namedtuple_row
-            try:
-                cursor.execute(_compiled(statement, self._single.dialect), parameters)
-            except psycopg.Error:
-                connection.invalidate()
-                raise
+        with _unavailable_named(), suppress(psycopg.Error), self._driver_cursor() as cursor:
+            cursor.execute(_compiled(statement, self._single.dialect), parameters)
             rows: Sequence[Any] = cursor.fetchall()
             return rows
         return None
 
-    def written_row(self, statement: str, parameters: dict[str, object]) -> Row[Any] | None:
-        """The first row of one statement that writes, in the driver's words: its own transaction, on PostgreSQL."""
+    def written_row(self, statement: str, parameters: Mapping[str, object]) -> Any | None:
+        """The first row of one statement that writes, by the driver alone: its own transaction, on PostgreSQL.
+
+        The row has the names of its columns.
+        """
         assert self.is_postgres, "SQLite's writers take the lock first"
-        with _unavailable_named(), self._single.connect() as connection:
-            return connection.exec_driver_sql(statement, parameters).first()
+        with _unavailable_named(), self._driver_cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchone()
+
+    @contextmanager
+    def _driver_cursor(self) -> Iterator[Any]:
+        """PostgreSQL's, for one statement in its own words."""
+        with closing(self._single.raw_connection()) as connection:
+            cursor: Any = connection.cursor()
+            cursor.row_factory = namedtuple_row
+            try:
+                yield cursor
+            except psycopg.Error:
+                is_cut = cursor.connection.closed
+                connection.invalidate()
+                if is_cut:
+                    self._lose_connections()
+                raise
+
+    def _lose_connections(self) -> None:
+        """Where the server has cut one, it has the others."""
+        self._engine.dispose()
+        self._single.dispose()
 
     def now(self, session: Transaction) -> datetime:
         """The database's clock, UTC: every process compares leases by the same one."""
@@ -190,8 +210,7 @@ class Database:
         return now.astimezone(UTC)
 
     def close(self) -> None:
-        self._engine.dispose()
-        self._single.dispose()
+        self._lose_connections()
 
 
 def migrate(database_url: str, *, revision: str = "head") -> None:
@@ -228,7 +247,7 @@ def _wait_for_other_migrations(connection: Connection) -> None:
 def _unavailable_named() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (*UNAVAILABLE, PoolTimeoutError) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
         if not error.connection_invalidated:

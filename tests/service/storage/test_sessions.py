@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
 from service.errors import DriftgateError, ErrorCode
+from service.storage import sessions
 from service.storage.job_rows import SELECT_JOB
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -195,6 +196,36 @@ def test_a_poll_on_a_connection_that_was_cut_asks_again(postgres_url):
     job = JobStore(database).create(small_job(), warnings=(), queue="default")
     place = {"job_id": job.id}
     database.polled_rows(SELECT_JOB, place)
+    cut_other_connections(database)
+    assert database.polled_rows(SELECT_JOB, place)[0].id == job.id
+    assert database.num_connections_in_use == 0
+    database.close()
+
+
+def test_a_submission_on_a_connection_that_was_cut_is_refused_and_the_next_has_another(
+    postgres_url, monkeypatch
+):
+    monkeypatch.setattr(sessions, "PING_AFTER_IDLE_S", 3600)
+    database = Database(postgres_url)
+    jobs = JobStore(database)
+
+    def submit() -> str:
+        spec = small_job()
+        return jobs.create(spec, warnings=(), queue="default", idempotency_key="once").id
+
+    with database.transaction(), database.read():
+        pass  # two more connections than the one that submits
+    jobs.create(small_job(), warnings=(), queue="default")
+    cut_other_connections(database)
+    with pytest.raises(DriftgateError) as caught:
+        submit()
+    assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
+    assert jobs.get(submit()).id == submit()
+    assert database.num_connections_in_use == 0
+    database.close()
+
+
+def cut_other_connections(database: Database) -> None:
     with database.read() as session:
         num_cut = session.scalar(
             text(
@@ -203,6 +234,3 @@ def test_a_poll_on_a_connection_that_was_cut_asks_again(postgres_url):
             )
         )
     assert num_cut >= 1
-    assert database.polled_rows(SELECT_JOB, place)[0].id == job.id
-    assert database.num_connections_in_use == 0
-    database.close()
