@@ -175,8 +175,7 @@ def _object(message: Message, path: Path, violations: list[Violation]) -> dict[s
         return {discriminator: chosen, **member}
     data: dict[str, object] = {}
     for field, value in message.ListFields():
-        name = field.name
-        reader = _reader(field)
+        name, reader = _named_reader(field)
         data[name] = value if reader is None else reader(value, (*path, name), violations)
     for name in _given_when_empty(message.DESCRIPTOR):
         data.setdefault(name, [])
@@ -203,6 +202,10 @@ def _unknown_fields(message: Message, path: Path) -> list[Violation]:
 
 
 @cache
+def _named_reader(field: FieldDescriptor) -> tuple[str, Reader | None]:
+    return field.name, _reader(field)
+
+
 def _reader(field: FieldDescriptor) -> Reader | None:
     """What makes the contract's value of the field's; None where they are the same."""
     if not field.is_repeated:
@@ -279,10 +282,17 @@ SPECIAL_READERS: dict[str, Reader] = {
 
 def _enum_text(enum: EnumDescriptor, number: int) -> str | None:
     """The contract's name of the value, None for numbers that are unknown or unspecified."""
-    value = enum.values_by_number.get(number)
-    if value is None or value.number == 0:
-        return None
-    return str(value.name).removeprefix(enum_prefix(enum)).lower()
+    return _enum_texts(enum).get(number)
+
+
+@cache
+def _enum_texts(enum: EnumDescriptor) -> dict[int, str]:
+    prefix = enum_prefix(enum)
+    return {
+        value.number: str(value.name).removeprefix(prefix).lower()
+        for value in enum.values
+        if value.number != 0
+    }
 
 
 def _allowed(enum: EnumDescriptor) -> str:
