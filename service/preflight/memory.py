@@ -95,15 +95,7 @@ def _memory_plan(
         None if each is None else -(-each // num_shards)
         for each in (student_weights, teacher_weights, optimizer, gradients)
     )
-    whole_student, whole_teacher = (
-        _whole_bytes(model, num_shards=num_shards, element_bytes=element_bytes)
-        for model in (student, teacher)
-    )
-    is_teacher_away = spec.compute.offload in {"teacher", "both"}
-    is_optimizer_away = spec.compute.offload in {"optimizer", "both"}
-    # vLLM sleeps on a GPU only.
-    is_engine_away = spec.compute.device == "cuda"
-    return MemoryPlan(
+    plan = MemoryPlan(
         dtype=dtype,
         student_weights_bytes=student_weights,
         teacher_weights_bytes=teacher_weights,
@@ -116,33 +108,68 @@ def _memory_plan(
         rollout_logits_bytes=rollout_logits,
         evaluation_cache_bytes=evaluation_cache,
         engine_weights_bytes=engine_weights,
-        peak_bytes=_peak_bytes(
-            always=(
-                student_weights,
-                0 if is_teacher_away else teacher_weights,
-                0 if is_optimizer_away else optimizer,
-                0 if is_engine_away else engine_weights,
-            ),
-            phases=(
-                (
-                    rollout_cache,
-                    rollout_logits,
-                    whole_student,
-                    engine_weights if is_engine_away else 0,
-                ),
-                (teacher_weights if is_teacher_away else 0, head_chunk, targets, whole_teacher),
-                (gradients, activations, head_chunk, targets, whole_student),
-                (gradients, optimizer if is_optimizer_away else 0, targets),
-                (
-                    evaluation_cache,
-                    engine_weights if is_engine_away else 0,
-                    whole_student,
-                    whole_teacher,
-                    teacher_weights if is_teacher_away and spec.evaluation.evaluate_teacher else 0,
-                ),
-            ),
-        ),
+        peak_bytes=None,
     )
+    whole_student, whole_teacher = (
+        _whole_bytes(model, num_shards=num_shards, element_bytes=element_bytes)
+        for model in (student, teacher)
+    )
+    peak = _peak_bytes(spec, plan, whole_student=whole_student, whole_teacher=whole_teacher)
+    return plan.model_copy(update={"peak_bytes": peak})
+
+
+def _peak_bytes(
+    spec: JobSpec, plan: MemoryPlan, *, whole_student: int | None, whole_teacher: int | None
+) -> int | None:
+    """What is always there and the largest phase; None where a part is not known. whole_…: see `_whole_bytes`."""
+    is_teacher_away = spec.compute.offload in {"teacher", "both"}
+    is_optimizer_away = spec.compute.offload in {"optimizer", "both"}
+    # vLLM sleeps on a GPU only.
+    is_engine_away = spec.compute.device == "cuda"
+    teacher = plan.teacher_weights_bytes
+    returned_optimizer = plan.optimizer_states_bytes if is_optimizer_away else 0
+    returned_engine = plan.engine_weights_bytes if is_engine_away else 0
+    always = (
+        plan.student_weights_bytes,
+        0 if is_teacher_away else teacher,
+        0 if is_optimizer_away else plan.optimizer_states_bytes,
+        0 if is_engine_away else plan.engine_weights_bytes,
+    )
+    rollout = (
+        plan.rollout_cache_bytes,
+        plan.rollout_logits_bytes,
+        whole_student,
+        returned_engine,
+    )
+    scoring = (
+        teacher if is_teacher_away else 0,
+        plan.head_chunk_bytes,
+        plan.targets_bytes,
+        whole_teacher,
+    )
+    update = (
+        plan.gradients_bytes,
+        plan.activations_bytes,
+        plan.head_chunk_bytes,
+        plan.targets_bytes,
+        whole_student,
+    )
+    step = (plan.gradients_bytes, returned_optimizer, plan.targets_bytes)
+    evaluation = (
+        plan.evaluation_cache_bytes,
+        returned_engine,
+        whole_student,
+        whole_teacher,
+        teacher if is_teacher_away and spec.evaluation.evaluate_teacher else 0,
+    )
+    phases = (rollout, scoring, update, step, evaluation)
+    if any(part is None for parts in (always, *phases) for part in parts):
+        return None
+    return _sum(always) + max(map(_sum, phases))
+
+
+def _sum(parts: Sequence[int | None]) -> int:
+    return sum(part or 0 for part in parts)
 
 
 def _whole_bytes(model: Architecture | None, *, num_shards: int, element_bytes: int) -> int | None:
@@ -188,18 +215,6 @@ def _activation_bytes(spec: JobSpec, student: Architecture, *, element_bytes: in
     )
     # Only one layer at a time is whole where layers are checkpointed.
     return of_body + of_adapters // (student.num_layers if is_checkpointed else 1)
-
-
-def _peak_bytes(
-    *, always: tuple[int | None, ...], phases: tuple[tuple[int | None, ...], ...]
-) -> int | None:
-    if any(part is None for parts in (always, *phases) for part in parts):
-        return None
-    return _sum(always) + max(_sum(parts) for parts in phases)
-
-
-def _sum(parts: tuple[int | None, ...]) -> int:
-    return sum(part or 0 for part in parts)
 
 
 def possible_dtypes(compute: ComputeSpec) -> Iterator[str]:
