@@ -2,12 +2,14 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from service.jobs.state import JobState
 from service.storage.job_store import JobStore
@@ -98,7 +100,7 @@ def test_a_worker_without_its_broker_finds_work_and_drains(
 
 
 def test_the_second_signal_ends_a_worker_whose_job_does_not_stop(
-    start_worker, jobs: JobStore, redis_url: str, wait_until
+    start_worker, jobs: JobStore, sqlite_url: str, redis_url: str, wait_until
 ) -> None:
     job_id = jobs.create(
         small_job(steps=MANY_STEPS, evaluation={}), warnings=(), queue="default"
@@ -106,17 +108,30 @@ def test_the_second_signal_ends_a_worker_whose_job_does_not_stop(
     worker = start_worker(broker_url=redis_url, poll_interval_s=0.1, stop_grace_s=600)
     wait_until(lambda: pids_of("worker.execute", job_id), timeout_s=120)
     (child_pid,) = pids_of("worker.execute", job_id)
-    os.kill(child_pid, signal.SIGSTOP)
+    wait_until(lambda: is_frozen_without_the_lock(child_pid, sqlite_url))
 
     worker.process.send_signal(signal.SIGTERM)
     wait_until(lambda: "Warm shutdown" in worker.log())
     worker.process.send_signal(signal.SIGTERM)
-    # It may have been frozen with the database locked, which others wait half a minute for.
-    worker.process.wait(timeout=90)
+    worker.process.wait(timeout=60)
 
     assert jobs.get(job_id).state is JobState.QUEUED
     assert jobs.events(job_id).events[-1].message == "The worker was asked to stop."
     assert not is_alive(child_pid)
+
+
+def is_frozen_without_the_lock(pid: int, sqlite_url: str) -> bool:
+    """Freezes the process, but not in the middle of a write, which others would wait half a minute for."""
+    os.kill(pid, signal.SIGSTOP)
+    connection = sqlite3.connect(make_url(sqlite_url).database, timeout=0.5)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        os.kill(pid, signal.SIGCONT)
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def test_the_child_and_its_nursery_end_with_a_killed_worker(
