@@ -192,14 +192,9 @@ class Database:
             except psycopg.Error:
                 is_cut = cursor.connection.closed
                 connection.invalidate()
-                if is_cut:
-                    self._lose_connections()
+                if is_cut:  # then the others are cut too
+                    self.close()
                 raise
-
-    def _lose_connections(self) -> None:
-        """Where the server has cut one, it has the others."""
-        self._engine.dispose()
-        self._single.dispose()
 
     def now(self, session: Transaction) -> datetime:
         """The database's clock, UTC: every process compares leases by the same one."""
@@ -210,7 +205,9 @@ class Database:
         return now.astimezone(UTC)
 
     def close(self) -> None:
-        self._lose_connections()
+        """Of the connections that nothing holds; whoever asks again gets new ones."""
+        self._engine.dispose()
+        self._single.dispose()
 
 
 def migrate(database_url: str, *, revision: str = "head") -> None:

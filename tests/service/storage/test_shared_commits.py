@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -52,37 +51,35 @@ def fails(rows: list[str]) -> str:
     raise ValueError("broken")
 
 
-def behind_another(
-    ledger: Ledger, writes: list[Write], *, meanwhile: Callable[[], object] = lambda: None
-) -> list[Future[str]]:
+@pytest.fixture
+def behind_another(wait_until) -> Callable[..., list[Future[str]]]:
     """What became of writes that came, in this order, while another was being made."""
-    waiting = ledger.commits._queue
-    is_let_go = threading.Event()
 
-    def add_when_let_go(rows: list[str]) -> str:
-        assert is_let_go.wait(timeout=60)
-        return adds("first")(rows)
+    def behind(
+        ledger: Ledger, writes: list[Write], *, meanwhile: Callable[[], object] = lambda: None
+    ) -> list[Future[str]]:
+        waiting = ledger.commits._queue
+        is_let_go = threading.Event()
 
-    with ThreadPoolExecutor(len(writes) + 1) as threads:
-        threads.submit(ledger.commits.write, add_when_let_go)
-        wait_for(lambda: len(waiting) == 1)
-        ended = []
-        for position, write in enumerate(writes):
-            ended.append(threads.submit(ledger.commits.write, write))
-            wait_for(lambda num_before=position + 1: len(waiting) > num_before)
-        meanwhile()
-        is_let_go.set()
-    return ended
+        def add_when_let_go(rows: list[str]) -> str:
+            assert is_let_go.wait(timeout=60)
+            return adds("first")(rows)
+
+        with ThreadPoolExecutor(len(writes) + 1) as threads:
+            threads.submit(ledger.commits.write, add_when_let_go)
+            wait_until(lambda: len(waiting) == 1)
+            ended = []
+            for position, write in enumerate(writes):
+                ended.append(threads.submit(ledger.commits.write, write))
+                wait_until(lambda num_before=position + 1: len(waiting) > num_before)
+            meanwhile()
+            is_let_go.set()
+        return ended
+
+    return behind
 
 
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def test_writes_that_wait_for_another_are_committed_together_and_in_order():
+def test_writes_that_wait_for_another_are_committed_together_and_in_order(behind_another):
     ledger = Ledger()
     ended = behind_another(ledger, [adds("a"), adds("b"), adds("c")])
     assert [write.result() for write in ended] == ["added a", "added b", "added c"]
@@ -90,7 +87,7 @@ def test_writes_that_wait_for_another_are_committed_together_and_in_order():
     assert ledger.num_begun == 2
 
 
-def test_a_write_that_fails_fails_alone():
+def test_a_write_that_fails_fails_alone(behind_another):
     ledger = Ledger()
     added, failed, added_too = behind_another(ledger, [adds("a"), fails, adds("b")])
     assert (added.result(), added_too.result()) == ("added a", "added b")
@@ -102,7 +99,7 @@ def test_a_write_that_fails_fails_alone():
     assert ledger.rows == ["first", "a", "b", "c"]
 
 
-def test_all_that_wait_are_told_at_once_that_the_database_is_away():
+def test_all_that_wait_are_told_at_once_that_the_database_is_away(behind_another):
     ledger = Ledger()
 
     def go_away() -> None:
