@@ -1,5 +1,6 @@
 """Whole jobs whose teacher is on a server, in this process, against the same job with the teacher's weights here."""
 
+import math
 import shutil
 import threading
 
@@ -22,6 +23,7 @@ from worker.remote_teacher import exchange
 from worker.training.models import load_causal_lm, load_tokenizer
 
 TEACHER = BUILTIN_FOLDER / "arithmetic-teacher"
+STUDENT = load_file(BUILTIN_FOLDER / "arithmetic-student" / "model.safetensors")
 SAMPLED_TOKEN = {"type": "sampled_token"}
 LONGER_THAN_A_PROBE = 16
 SHORT = {
@@ -106,6 +108,11 @@ def weights_of(bench, job):
     return load_file(f"{newest.uri}/model.safetensors")
 
 
+def distance(weights, others):
+    """The Euclidean one, over all of the tensors that `others` has."""
+    return math.hypot(*(float((weights[name] - others[name]).norm()) for name in others))
+
+
 def events_of(bench, job_id, type_):
     return [one.message for one in bench.jobs.events(job_id).events if one.type == type_]
 
@@ -137,8 +144,8 @@ def test_a_student_learns_the_same_as_from_the_weights(
     assert loaded == ["arithmetic-student"]
     weights = weights_of(bench, job)
     assert weights.keys() == expected.keys()
-    for name in weights:
-        torch.testing.assert_close(weights[name], expected[name], atol=1e-5, rtol=0)
+    # Each alone would not do: where a gradient is next to nothing, Adam turns its rounding into a step.
+    assert distance(weights, expected) < 1e-3 * distance(STUDENT, expected)
     (told,) = events_of(bench, job.id, "teacher_checked")
     assert "serves 'teacher'" in told
     assert "The texts of all" in told
