@@ -83,7 +83,7 @@ class Doorbell:
         self._app = app
         self._pending: Counter[str] = Counter()
         self._changed = threading.Condition()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     def ring(self, queue: str, *, times: int = 1) -> None:
@@ -113,7 +113,7 @@ class Doorbell:
     def close(self, *, timeout_s: float = 5) -> None:
         """Publish what waits, within the time."""
         with self._changed:
-            self._closing = True
+            self._closing.set()
             self._changed.notify()
             thread = self._thread
         if thread is not None:
@@ -122,14 +122,13 @@ class Doorbell:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._pending or self._closing)
+                self._changed.wait_for(lambda: self._pending or self._closing.is_set())
                 if not self._pending:
                     return
                 batch = {queue: self._take(queue) for queue in list(self._pending)}
             for queue, times in batch.items():
                 self._publish(queue, times)
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing, timeout=GATHERING_S)
+            self._closing.wait(GATHERING_S)  # not for a change: every ring would wake this thread
 
     def _take(self, queue: str) -> int:
         times = min(self._pending[queue], MAX_RINGS_AT_ONCE)
