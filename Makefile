@@ -42,10 +42,10 @@ demo: $(RUNTIME) ## Distil the built-in student four ways and print what it gain
 up: $(RUNTIME) ## Start broker, API, gRPC, worker and reconciler until Ctrl-C
 	$(BIN)/driftgate up
 
-# Every process of tests starts its own servers, so there are four at most, and one more than cores, as tests also wait;
-# what a file's tests share stays in one. All they start, and they, would compile the same modules anew without bytecode.
+# Every process of tests starts its own servers, so there are four at most, and two a core, as tests wait half of their
+# time; what a file's tests share stays in one. All they start, and they, would compile the same modules anew without bytecode.
 test: $(DEVELOPMENT) chromium ## The whole test suite; starts the servers that it needs
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(( $(NUM_CORES) < 3 ? $(NUM_CORES) + 1 : 4 )) --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $$(( $(NUM_CORES) < 2 ? 2 : 4 )) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-vllm
 test-vllm: $(VLLM) ## The engines' contract on vLLM's CPU build, and a whole job (ten minutes with the installation)
