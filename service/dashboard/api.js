@@ -86,6 +86,8 @@ export const getDriftMap = async (id, afterUpdate, signal) => {
   const { mean_drift_nats, mean_abs_drift_nats } = map;
   return { ...map, ...withNumbers({ mean_drift_nats, mean_abs_drift_nats }) };
 };
+export const simulateGate = (id, gate, signal) => call(ofJob(id, "/gate:simulate"), { query: gate, signal });
+export const getGradientFidelity = (id, signal) => call(ofJob(id, "/gradient-fidelity"), { signal });
 const ofStudy = (id, part = "") => `v1/studies/${encodeURIComponent(id)}${part}`;
 
 export const listStudies = (query, signal) => call("v1/studies", { query, signal });

@@ -1,6 +1,6 @@
 // What the page knows of one job, brought up to date with as few bytes as the API allows.
 
-import { getCheckpoints, getDriftMap, getEvents, getJob, getMetrics, getResults } from "./api.js";
+import { getCheckpoints, getDriftMap, getEvents, getGradientFidelity, getJob, getMetrics, getResults } from "./api.js";
 import { isMoving } from "./words.js";
 
 const CHECKPOINTS_MS = 10_000;
@@ -22,6 +22,7 @@ export class JobData {
     this.job = null;
     this.metrics = noMetrics();
     this.drift = noDrift();
+    this.gradients = []; // measurements of gradient fidelity
     this.events = [];
     this.results = null;
     this.checkpoints = null;
@@ -52,6 +53,7 @@ export class JobData {
     const parts = await Promise.allSettled([
       this.refreshMetrics(metrics, signal),
       this.refreshDrift(drift, signal),
+      this.refreshGradients(signal),
       this.refreshEvents(signal).then(() => this.refreshResults(signal)).then(() => this.refreshCheckpoints(signal)),
     ]);
     const failed = parts.find(({ status }) => status === "rejected");
@@ -83,6 +85,12 @@ export class JobData {
       ...Object.fromEntries(["update", "mean_drift_nats", "mean_abs_drift_nats", "num_tokens"]
         .map((name) => [name, [...held[name], ...news[name]]])),
     };
+  }
+
+  // They are recorded before the updates of their step, and are few.
+  async refreshGradients(signal) {
+    if (!this.job.spec.diagnostics?.gradient_fidelity) return;
+    this.gradients = (await getGradientFidelity(this.id, signal)).measurements;
   }
 
   async refreshEvents(signal) {

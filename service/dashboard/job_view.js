@@ -3,6 +3,8 @@
 import { ApiError, secondsSince } from "./api.js";
 import { driftMap } from "./drift_map.js";
 import { fill, h, section } from "./elements.js";
+import { gateWhatIf } from "./gate_what_if.js";
+import { gradientTable } from "./gradient_table.js";
 import { jobActions } from "./job_actions.js";
 import { checkpointList, eventList, facts, failureBox, figures, warningsBox } from "./job_parts.js";
 import { JobData } from "./job_data.js";
@@ -21,14 +23,18 @@ export function jobView(id) {
   const parts = {
     name: h("h1"), state: h("p", { class: "state-line" }), progress: h("div", { class: "progress-line" }),
     actions: h("div", { class: "actions" }), failure: h("div"), warnings: h("div"), facts: h("div"),
-    figures: h("div"), events: h("div"), checkpoints: h("div"),
+    figures: h("div"), gradients: h("div"), events: h("div"), checkpoints: h("div"),
     spec: h("pre", { tabindex: 0, "aria-label": "Job spec" }),
   };
   const results = resultsView();
   const charts = trainingCharts();
   const heat = driftMap();
+  const whatIf = gateWhatIf(id);
   const notice = h("p", { class: "empty", role: "status" }, "Loading the job…");
   const checkpoints = section("Checkpoints", parts.checkpoints);
+  const anotherGate = section("Another gate", whatIf.element,
+    "What it would have done to the updates whose drift was kept token by token. Nothing is trained.");
+  const gradients = section("Gradient fidelity", parts.gradients);
   const ofTraining = [
     section("Training", [parts.figures, charts.element]),
     section("Drift map", heat.element,
@@ -37,7 +43,7 @@ export function jobView(id) {
   const whole = h("div", { hidden: true },
     h("div", { class: "job-head" }, h("div", {}, parts.name, parts.state), parts.actions),
     parts.progress, parts.failure, parts.warnings, parts.facts,
-    section("pass@k", results.element), ...ofTraining,
+    section("pass@k", results.element), ...ofTraining, anotherGate, gradients,
     h("div", { class: "two" }, section("Events", parts.events), checkpoints),
     h("details", { class: "spec" }, h("summary", {}, "Job spec"), parts.spec));
   view.element = h("div", { class: "page" },
@@ -84,7 +90,11 @@ export function jobView(id) {
     if (trains(job.spec)) {
       charts.update(data);
       heat.update(data.drift);
+      whatIf.update(job.spec.gate);
     }
+    anotherGate.hidden = !trains(job.spec) || job.spec.diagnostics.token_drift_updates === 0 || data.metrics.update.length === 0;
+    gradients.hidden = data.gradients.length === 0;
+    fill(parts.gradients, data.gradients, () => (data.gradients.length ? gradientTable(data.gradients) : null));
     fill(parts.events, data.events.length, () => eventList(data.events));
     fill(parts.checkpoints, data.checkpoints, () => checkpointList(data.checkpoints));
   }
