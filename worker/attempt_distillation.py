@@ -121,6 +121,8 @@ def _train(
     recorder.record_now(JobPhase.TRAINING)
     if not trainer.is_inside_step:
         evaluate(trainer.step)
+    if stop.is_set():
+        raise StopRequestedError  # the trainer would first make an update
     try:
         finished = trainer.train(
             on_update=recorder.record_update,

@@ -36,6 +36,7 @@ from worker.attempt_engines import make_engine
 from worker.attempt_export import export_checkpoint
 from worker.attempt_model_evaluation import evaluate_model
 from worker.attempt_regrade import regrade
+from worker.evaluation.symbolic.pool import GraderUnavailableError
 from worker.ranks_following import compute_of_ranks, follow
 from worker.ranks_joining import joined_ranks, stop_signal
 from worker.recorder import Recorder
@@ -79,8 +80,8 @@ def main(
             return ExitStatus.NO_STORE
         write_failure(_failure_of_refusal(error), options.attempt_dir)
         return ExitStatus.FAILED
-    except SpoolDamagedError:
-        raise  # a crash: the next attempt computes again what is lost
+    except (SpoolDamagedError, GraderUnavailableError):
+        raise  # a crash: the next attempt computes again what is lost, or grades what is there
     except PeerLostError as error:
         logger.warning("another rank has ended: %s", error)
         return ExitStatus.PEER_LOST

@@ -1,5 +1,6 @@
 """Checkpoints of an attempt whose trainer is a number: on a folder and on a bucket, with room and without."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -232,6 +233,78 @@ def test_a_store_that_is_away_is_not_taken_for_a_damaged_checkpoint(job_in_bucke
 
     assert refusal.value.code is ErrorCode.ARTIFACTS_UNAVAILABLE
     assert job.saved_steps() == [1]
+
+
+def out_of_sight(root):
+    """As a shared folder that is not mounted on the host of the next attempt; gives what brings it back."""
+    aside = root.with_name("unmounted")
+    root.rename(aside)
+
+    def mount():
+        shutil.rmtree(root)
+        aside.rename(root)
+
+    return mount
+
+
+def test_checkpoints_on_a_folder_that_is_not_mounted_are_waited_for_and_kept(job):
+    for step in (1, 2):
+        job.save(step)
+    mount = out_of_sight(job.settings.resolved_artifact_root())
+
+    with pytest.raises(DriftgateError) as refusal:
+        job.next_attempt().restore_newest(job.trainer)
+
+    assert refusal.value.code is ErrorCode.ARTIFACTS_UNAVAILABLE
+    assert f"does not see {job.directory.parent / '1'}, where the checkpoint of step 2" in str(
+        refusal.value
+    )
+    assert job.events("artifacts_unavailable") == [refusal.value.message]
+    assert (job.saved_steps(), job.events("checkpoint_skipped")) == ([2, 1], [])
+    mount()
+    job.next_attempt().restore_newest(job.trainer)
+    assert job.trainer.step == 2
+
+
+def test_checkpoints_in_a_store_that_the_settings_no_longer_name_are_waited_for(job, tmp_path):
+    first, second = ({"artifact_url": f"file://{tmp_path / name}"} for name in ("a", "b"))
+    job.settings = job.settings.model_copy(update=first)
+    job.next_attempt()
+    job.save(1)
+    job.settings = job.settings.model_copy(update=second)
+
+    with pytest.raises(DriftgateError) as refusal:
+        job.next_attempt().restore_newest(job.trainer)
+
+    assert refusal.value.code is ErrorCode.ARTIFACTS_UNAVAILABLE
+    assert job.saved_steps() == [1]
+    job.settings = job.settings.model_copy(update=first)
+    job.next_attempt().restore_newest(job.trainer)
+    assert job.trainer.step == 1
+
+
+def test_a_checkpoint_that_is_gone_is_skipped_for_the_one_before(job):
+    for step in (1, 2):
+        job.save(step)
+    shutil.rmtree(job.directory / "step-2")
+
+    job.next_attempt().restore_newest(job.trainer)
+
+    assert job.trainer.step == 1
+    (told,) = job.events("checkpoint_skipped")
+    assert told.startswith("Step 2, update 4: This host does not see")
+
+
+def test_an_empty_folder_in_their_place_says_that_checkpoints_are_gone_for_good(job):
+    job.save(1)
+    place = job.directory
+    shutil.rmtree(place)
+    place.mkdir()
+
+    job.next_attempt().restore_newest(job.trainer)
+
+    assert job.trainer.step == 0
+    assert len(job.events("checkpoint_skipped")) == 1
 
 
 @pytest.mark.parametrize("where", ["job", "job_in_bucket"])

@@ -17,6 +17,18 @@ from tests.worker.small_jobs import small_job
 
 STEPS = 16
 
+CHILD_WITHOUT_GRADER = """
+import sys
+from worker.evaluation.symbolic.pool import GraderUnavailableError, SymbolicPool
+from worker.execute import main
+
+def refuse(_pool, _questions):
+    raise GraderUnavailableError("a process for symbolic grading was not ready after 120 s")
+
+SymbolicPool.ask = refuse
+sys.exit(main(sys.argv[1:]))
+"""
+
 
 @pytest.fixture
 def bench(
@@ -220,3 +232,17 @@ def test_what_only_the_worker_can_see_fails_the_job_with_its_code(bench: Bench) 
     assert job.failure is not None
     assert job.failure.code is ErrorCode.MODEL_NOT_FOUND
     assert job.failure.violations[0].field == "student.model"
+
+
+def test_a_grader_that_does_not_start_ends_the_attempt_and_not_the_job(
+    bench: Bench, tmp_path: Path
+) -> None:
+    program = tmp_path / "child.py"
+    program.write_text(CHILD_WITHOUT_GRADER)
+
+    job = Bench(bench.database_url, tmp_path / "artifacts", child=program).run(small_job(steps=2))
+
+    assert (job.state, job.failure) == (JobState.QUEUED, None)
+    ended = [e.message for e in bench.jobs.events(job.id).events if e.type == "attempt_ended"]
+    assert ["symbolic grading was not ready" in message for message in ended] == [True], ended
+    assert bench.run_attempt(job.id).state is JobState.SUCCEEDED

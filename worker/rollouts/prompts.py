@@ -38,7 +38,7 @@ def encode_prompts(
     enable_thinking: bool | None = None,
 ) -> tuple[Prompt, ...]:
     """Prompts in the order of the problems. Raises PROMPT_TOO_LONG naming `field` and the problem, and
-    MODEL_INVALID for a chat template that does not fit.
+    MODEL_INVALID for a chat template that does not fit and for a tokenizer that makes no token of a problem.
 
     enable_thinking: for the chat templates that know it (Qwen3's), unless the format says; None leaves it to
     the template.
@@ -51,6 +51,14 @@ def encode_prompts(
         token_ids = _encode(
             problem, source, prompt_format, tokenizer, template_settings, field=field
         )
+        if not token_ids:
+            allowed = "at least one token"
+            raise DriftgateError(
+                ErrorCode.MODEL_INVALID,
+                f"The model's tokenizer makes no token of problem {problem.id!r} of {field}, and a response needs "
+                f"{allowed} before it. Give the problem an instruction, or leave it out.",
+                [Violation(field, "no token", allowed)],
+            )
         if len(token_ids) > max_prompt_tokens:
             raise DriftgateError(
                 ErrorCode.PROMPT_TOO_LONG,

@@ -156,7 +156,8 @@ def accumulate_gradient(
         gate = known.gate if known else _normalise(student, sums, weights_N, spec=spec.gate)
     is_top_k = isinstance(spec.objective, TeacherTopKObjective)
     is_observed_N = ~drift_N.isnan()
-    num_observed = int(is_observed_N.sum())
+    # None where every log-prob is NaN: then so is the loss, which is what the caller refuses.
+    num_observed = max(1, int(is_observed_N.sum()))
     return UpdateOutcome(
         loss=sums.loss,
         num_tokens=num_tokens,

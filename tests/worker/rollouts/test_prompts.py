@@ -61,3 +61,13 @@ def test_a_prompt_beyond_the_limit_is_refused_with_its_problem():
     with pytest.raises(DriftgateError, match="Problem 'p0' of prompts is 4 tokens long") as no:
         prompt_of(ArithmeticSource(), max_prompt_tokens=3)
     assert no.value.code is ErrorCode.PROMPT_TOO_LONG
+
+
+def test_a_problem_that_the_tokenizer_makes_nothing_of_is_refused():
+    class Deaf(TemplatedTokenizer):
+        def encode(self, text, **_settings):
+            return []
+
+    with pytest.raises(DriftgateError, match="no token of problem 'p0' of prompts") as no:
+        prompt_of(ArithmeticSource(), tokenizer=Deaf())
+    assert no.value.code is ErrorCode.MODEL_INVALID

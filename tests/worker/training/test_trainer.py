@@ -265,6 +265,24 @@ def test_a_broken_loss_fails_naming_the_step_and_leaves_the_weights(tmp_path: Pa
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
 
 
+@pytest.mark.parametrize("num_updates", [4, 6], ids=["fresh rollouts", "reused rollouts"])
+@pytest.mark.parametrize("gate", ["none", "block", "sequence"])
+@pytest.mark.parametrize(
+    "objective", [{"type": "sampled_token"}, {"type": "teacher_topk", "k": 4}], ids=["sampled", "k"]
+)
+def test_a_student_that_is_all_nan_fails_as_a_broken_loss(
+    tmp_path: Path, objective: dict[str, object], gate: str, num_updates: int
+) -> None:
+    trainer = make_trainer(make_spec(objective=objective, gate={"granularity": gate}))
+    run(trainer, tmp_path, stop_after=num_updates)
+    with torch.no_grad():
+        for parameter in trainer._student.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(DriftgateError, match=f"update {num_updates + 1}") as refusal:
+        run(trainer, tmp_path)
+    assert refusal.value.code is ErrorCode.NON_FINITE_LOSS
+
+
 def test_an_update_without_a_valid_token_is_skipped_and_recorded(tmp_path: Path) -> None:
     everything = tuple(range(len(character_tokenizer())))
     records, done = run(make_trainer(make_spec(masked_token_ids=everything)), tmp_path)
