@@ -137,6 +137,8 @@ class LeaseStore:
                 now=self._database.now(session),
                 message="Running.",
                 epoch=lease.epoch,
+                # A job that is to pause may go on too, but that is for its client to say.
+                origin=JobState.STARTING,
             )
             if not moved:
                 hold_fence(session, lease)

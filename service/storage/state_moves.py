@@ -36,12 +36,14 @@ def move(
     now: datetime,
     message: str,
     epoch: int | None = None,
+    origin: JobState | None = None,
     event_type: str = "state_changed",
     **values: Any,
 ) -> bool:
     """Move the job to `target` with its event; False, and nothing changed, where that is no legal move.
 
-    epoch: the move also needs the job's lease to be of this epoch. values: further columns to set.
+    epoch: the move also needs the job's lease to be of this epoch. origin: of the states that lead there, the only one that
+    it may leave. values: further columns to set.
     """
     if target not in HELD_STATES:
         values |= {
@@ -55,6 +57,8 @@ def move(
     conditions = [JobRow.id == job_id, JobRow.state.in_(states_leading_to(target))]
     if epoch is not None:
         conditions.append(JobRow.lease_epoch == epoch)
+    if origin is not None:
+        conditions.append(JobRow.state == origin)
     return _change_with_event(
         session, conditions, {"state": target, **values}, now=now, type_=event_type, message=message
     )

@@ -92,6 +92,22 @@ def test_a_verb_that_is_no_edge_is_refused_and_changes_nothing(
     assert job_store.get(job_id) == before
 
 
+@pytest.mark.parametrize(
+    ("ask", "state"),
+    [("request_pause", JobState.PAUSING), ("request_cancel", JobState.CANCELLING)],
+)
+def test_what_was_asked_of_a_starting_job_is_not_undone_by_its_start(job_store, spec, ask, state):
+    job_id = job_store.create(spec, warnings=(), queue="default").id
+    lease = job_store.claim(queue="default", owner="worker", lease_s=60).lease
+    getattr(job_store, ask)(job_id)
+
+    job_store.start_running(lease)
+
+    assert job_store.get(job_id).state is state
+    orders = job_store.heartbeat(lease, lease_s=60)
+    assert (orders.pause, orders.cancel) == (ask == "request_pause", ask == "request_cancel")
+
+
 def test_a_patch_sets_and_removes_labels_and_keeps_those_of_the_spec(job_store, spec):
     labelled = spec.model_copy(update={"labels": {"team": "a", "kept": "yes"}})
     job = job_store.create(labelled, warnings=(), queue="default")
