@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from service import dashboard
+from service.key_watch import KeyWatch
 from service.operations import build_operations
 from service.rest import (
     api_keys,
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         webhooks=webhooks.outgoing,
     )
     app.state.operations = operations
+    app.state.key_watch = KeyWatch(operations.authenticator)
     app.include_router(jobs.router)
     app.include_router(live.router)
     app.include_router(job_results.router)

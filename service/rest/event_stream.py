@@ -6,12 +6,13 @@ The page of the WHATWG standard: https://html.spec.whatwg.org/multipage/server-s
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing
 
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from service.errors import DriftgateError, ErrorCode
 from service.stream_reads import EventSubscription, FeedSubscription
 from service.stream_subscriptions import StreamEnd
 
@@ -26,19 +27,38 @@ class EventStreamResponse(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        while_accepted: AbstractAsyncContextManager[None],
+    ) -> None:
+        """while_accepted: raises UNAUTHENTICATED when the stream is to end."""
         # nginx would hold events back.
         super().__init__(chunks, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._chunks = chunks
+        self._while_accepted = while_accepted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
         async def send_in_time(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await send(message)
 
         async with aclosing(self._chunks):
-            with suppress(TimeoutError):
-                await super().__call__(scope, receive, send_in_time)
+            try:
+                async with self._while_accepted:
+                    await super().__call__(scope, receive, send_in_time)
+            except TimeoutError:
+                pass
+            except DriftgateError as error:
+                if error.code is not ErrorCode.UNAUTHENTICATED or not has_begun:
+                    raise
+                # Why it ends its client is told when it comes back.
+                await send_in_time({"type": "http.response.body", "body": b""})
 
 
 async def job_events(subscription: EventSubscription) -> AsyncGenerator[bytes, None]:

@@ -28,7 +28,14 @@ from service.rest.live_examples import (
     EXAMPLE_WATCH,
     answer,
 )
-from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, JobId, problem
+from service.rest.parameters import (
+    NOT_FOUND,
+    FromApp,
+    FromCaller,
+    JobId,
+    WhileAccepted,
+    problem,
+)
 from service.rest.preferences import Prefer, preference_applied, preferred_wait_s
 
 router = APIRouter(
@@ -63,7 +70,11 @@ STREAM_ANSWERS: dict[int | str, dict[str, Any]] = {
     responses=NOT_FOUND | NOT_MODIFIED | answer(EXAMPLE_JOB),
 )
 async def get_job(
-    job_id: JobId, operations: FromApp, if_none_match: IfNoneMatch = None, prefer: Prefer = None
+    job_id: JobId,
+    operations: FromApp,
+    while_accepted: WhileAccepted,
+    if_none_match: IfNoneMatch = None,
+    prefer: Prefer = None,
 ) -> Response:
     """State, phase, progress, warnings, failure and the spec with every default filled in.
 
@@ -76,15 +87,18 @@ async def get_job(
     if if_none_match is not None:
         version = await run_in_threadpool(operations.job_version, job_id)
         etag = etag_of_version(version)
-        if is_known(if_none_match, etag) and not (
-            wait_s
-            and await operations.tailer.wait_for_version(
-                job_id, other_than=version, timeout_s=wait_s
-            )
-        ):
-            return not_modified(etag, headers=applied)
+        if is_known(if_none_match, etag):
+            if not wait_s:
+                return not_modified(etag)
+            async with while_accepted:
+                has_changed = await operations.tailer.wait_for_version(
+                    job_id, other_than=version, timeout_s=wait_s
+                )
+            if not has_changed:
+                return not_modified(etag, headers=applied)
     elif wait_s:
-        await operations.tailer.wait_for_end(job_id, timeout_s=wait_s)
+        async with while_accepted:
+            await operations.tailer.wait_for_end(job_id, timeout_s=wait_s)
     return job_response(await run_in_threadpool(operations.get_job, job_id), headers=applied)
 
 
@@ -121,6 +135,7 @@ async def batch_get_jobs(
 )
 async def list_changes(
     operations: FromApp,
+    while_accepted: WhileAccepted,
     after: FeedToken = None,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     prefer: Prefer = None,
@@ -133,12 +148,9 @@ async def list_changes(
     """
     wait_s = preferred_wait_s(prefer)
     changes = await run_in_threadpool(operations.list_changes, after=after, limit=page_size)
-    if (
-        wait_s
-        and after is not None
-        and not changes.changes
-        and await operations.tailer.wait_for_change(after, timeout_s=wait_s)
-    ):
+    if wait_s and after is not None and not changes.changes:
+        async with while_accepted:
+            await operations.tailer.wait_for_change(after, timeout_s=wait_s)
         changes = await run_in_threadpool(operations.list_changes, after=after, limit=page_size)
     headers = {"Cache-Control": "no-store"} | preference_applied(wait_s)
     return json_response(changes, headers=headers)
@@ -154,6 +166,7 @@ async def list_changes(
 )
 async def watch_jobs(
     operations: FromApp,
+    while_accepted: WhileAccepted,
     after: FeedToken = None,
     last_event_id: Annotated[
         str | None, Header(max_length=1000, description="As EventSource sends it; it wins.")
@@ -168,7 +181,9 @@ async def watch_jobs(
     now = await run_in_threadpool(operations.list_changes, after=token, limit=1)
     token = token or now.next_after
     subscription = operations.tailer.subscribe_to_changes(token)
-    return EventStreamResponse(job_changes(subscription, token=token))
+    return EventStreamResponse(
+        job_changes(subscription, token=token), while_accepted=while_accepted
+    )
 
 
 @router.get(
@@ -186,6 +201,7 @@ async def stream_events(
     *,
     job_id: JobId,
     operations: FromApp,
+    while_accepted: WhileAccepted,
     after: Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only events after this seq.")] = 0,
     last_event_id: Annotated[
         int | None, Header(ge=0, le=MAX_COUNT, description="As EventSource sends it; it wins.")
@@ -199,4 +215,5 @@ async def stream_events(
     place = after if last_event_id is None else last_event_id
     if await run_in_threadpool(operations.has_told_all, job_id, after=place):
         return Response(status_code=204)
-    return EventStreamResponse(job_events(operations.tailer.subscribe(job_id, after_seq=place)))
+    subscription = operations.tailer.subscribe(job_id, after_seq=place)
+    return EventStreamResponse(job_events(subscription), while_accepted=while_accepted)

@@ -1,6 +1,7 @@
 """What several endpoints take and answer in the same way."""
 
 import re
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query, Request
@@ -8,6 +9,7 @@ from fastapi.params import Depends
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import Caller
+from service.key_watch import KeyWatch
 from service.operations import MAX_COUNT, Operations
 from service.rest.problems import MEDIA_TYPE, ProblemDetails
 
@@ -29,6 +31,11 @@ async def _caller(request: Request) -> Caller:  # a thread for it would cost mor
     return caller
 
 
+async def _while_accepted(request: Request) -> AbstractAsyncContextManager[None]:
+    key_watch: KeyWatch = request.app.state.key_watch
+    return key_watch.while_accepted(request.headers.get("authorization"))
+
+
 def version_of_etag(if_match: str | None) -> int | None:
     """None where any version will do. Raises INVALID_ARGUMENT for what is no ETag of a job."""
     if if_match is None or if_match.strip() == "*":
@@ -46,6 +53,8 @@ def version_of_etag(if_match: str | None) -> int | None:
 
 FromApp = Annotated[Operations, Depends(_operations)]
 FromCaller = Annotated[Caller, Depends(_caller)]
+# To be held while an answer is waited for, which its key may not outlive.
+WhileAccepted = Annotated[AbstractAsyncContextManager[None], Depends(_while_accepted)]
 IfMatch = Annotated[
     str | None,
     Header(description="The ETag of the job as it was read: refused where it has changed since."),

@@ -36,7 +36,7 @@ class Admission:
 
     def admit(self, context: grpc.ServicerContext, *, method: str, needed: Scope) -> Caller:
         """Raises UNAUTHENTICATED, PERMISSION_DENIED and RATE_LIMITED. May ask the database."""
-        caller = self._authenticator.authenticate(_authorization(context))
+        caller = self._authenticator.authenticate(authorization_of(context))
         require_scope(caller, needed, asked=method)
         self._limits.take_request(caller)
         return caller
@@ -50,7 +50,8 @@ def scope_of(service: str, method: str) -> Scope:
     return Scope.READ if method.startswith(READING_VERBS) else Scope.WRITE
 
 
-def _authorization(context: grpc.ServicerContext) -> str | None:
+def authorization_of(context: grpc.ServicerContext) -> str | None:
+    """As the client sent it; None without one."""
     for key, value in context.invocation_metadata():
         if key == "authorization":
             return value if isinstance(value, str) else None

@@ -23,7 +23,7 @@ from google.protobuf.message_factory import GetMessageClass
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import Caller
 from service.request_limits import RequestLimits
-from service.rpc.admission import Admission, scope_of
+from service.rpc.admission import Admission, authorization_of, scope_of
 from service.rpc.requests import refuse_unknown_fields
 from service.rpc.statuses import status_of
 from service.rpc.stream_loop import Send, StreamLoop, Transfer, end_call
@@ -138,7 +138,14 @@ class _Followed:
             return
         handlers = self.call.handlers
         place = handlers.limits.stream(caller)
-        handlers.streams.serve(answers, context, send, method=self.call.path, place=place)
+        handlers.streams.serve(
+            answers,
+            context,
+            send,
+            method=self.call.path,
+            authorization=authorization_of(context),
+            place=place,
+        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,12 @@ class _LongPoll:
             end_call(context, send)
             return
         self.call.handlers.streams.serve(
-            answer, context, send, method=self.call.path, place=nullcontext()
+            answer,
+            context,
+            send,
+            method=self.call.path,
+            authorization=authorization_of(context),
+            place=nullcontext(),
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from service.key_watch import KeyWatch
 from service.operations import Operations, build_operations
 from service.rpc.admission import Admission
 from service.rpc.handlers import Handlers
@@ -59,7 +60,7 @@ def build_server(operations: Operations, settings: Settings) -> tuple[Server, in
     where the port is taken.
     """
     operations.authenticator.check_bind(settings.grpc_host)
-    streams = StreamLoop()
+    streams = StreamLoop(KeyWatch(operations.authenticator))
     admission = Admission(operations.authenticator, operations.limits)
     handlers = Handlers(
         admission=admission,

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, aclosing, suppress
 import grpc
 from google.protobuf.message import Message
 
+from service.key_watch import KeyWatch
 from service.rpc.statuses import ServerStopsError, status_of
 
 NUM_SENDERS = 32
@@ -31,7 +32,8 @@ Send = Callable[[Message | None], None]
 class StreamLoop:
     """Its loop runs from `start` to `stop`; what comes before or after is ended at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, key_watch: KeyWatch) -> None:
+        self._key_watch = key_watch
         self._loop = asyncio.new_event_loop()
         self._senders = ThreadPoolExecutor(NUM_SENDERS, thread_name_prefix="grpc-send")
         self._loop.set_default_executor(
@@ -61,16 +63,27 @@ class StreamLoop:
         send: Send,
         *,
         method: str,
+        authorization: str | None,
         place: AbstractContextManager[None],
     ) -> None:
-        """Sends what is yielded, then ends the call. `place` is held while the call is open."""
+        """Sends what is yielded, then ends the call; with UNAUTHENTICATED once the client's key is accepted no more.
+
+        `place` is held while the call is open.
+        """
 
         def begin() -> None:
             if self._is_stopping:
                 end_call(context, send, status_of(ServerStopsError(), method=method))
                 return
             task = self._loop.create_task(
-                self._serve(answers, context, send, method=method, place=place)
+                self._serve(
+                    answers,
+                    context,
+                    send,
+                    method=method,
+                    authorization=authorization,
+                    place=place,
+                )
             )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -98,12 +111,13 @@ class StreamLoop:
         send: Send,
         *,
         method: str,
+        authorization: str | None,
         place: AbstractContextManager[None],
     ) -> None:
         status = None
         try:
             with place:
-                async with aclosing(answers):
+                async with self._key_watch.while_accepted(authorization), aclosing(answers):
                     async for answer in answers:
                         await self._send(answer, context, send)
         except asyncio.CancelledError:

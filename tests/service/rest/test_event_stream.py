@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 
@@ -38,7 +39,9 @@ def test_a_client_that_reads_nothing_is_given_up(endless, monkeypatch):
 
     async def answer():
         async with asyncio.timeout(5):
-            await EventStreamResponse(chunks)(SCOPE, never, take_the_head_only)
+            await EventStreamResponse(chunks, while_accepted=nullcontext())(
+                SCOPE, never, take_the_head_only
+            )
 
     asyncio.run(answer())
     assert closed == [True]
@@ -53,7 +56,9 @@ def test_what_a_stream_reads_from_is_closed_when_the_client_goes(endless):
 
     async def answer():
         async with asyncio.timeout(5):
-            await EventStreamResponse(chunks)(SCOPE, gone, take_the_head_only)
+            await EventStreamResponse(chunks, while_accepted=nullcontext())(
+                SCOPE, gone, take_the_head_only
+            )
 
     asyncio.run(answer())
     assert closed == [True]
@@ -64,7 +69,9 @@ def test_what_a_stream_reads_from_is_closed_when_the_server_cancels_it(endless):
 
     async def answer():
         answering = asyncio.create_task(
-            EventStreamResponse(chunks)(SCOPE, never, take_the_head_only)
+            EventStreamResponse(chunks, while_accepted=nullcontext())(
+                SCOPE, never, take_the_head_only
+            )
         )
         await asyncio.sleep(0.05)
         answering.cancel()

@@ -9,12 +9,15 @@ import pytest
 import uvicorn
 
 from service.errors import ErrorCode
+from service.jobs.access import Scope
+from service.jobs.api_keys import ApiKeyRequest
 from service.jobs.records import AttemptEvent, CheckpointRecord, PromptOverlapRecord
 from service.jobs.results import Job, JobBatch, JobChanges
 from service.jobs.state import JobState
 from service.rest.app import create_app
 from service.rest.live_examples import EXAMPLE_BATCH, EXAMPLE_CHANGES, EXAMPLE_JOB
 from service.rest.server import RestServer
+from service.storage.api_key_store import ApiKeyStore
 from service.storage.change_feed import place_of_feed_token
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -41,7 +44,7 @@ class Live:
         self.app = create_app(settings)
         self.operations = self.app.state.operations
         self.tailer = self.operations.tailer
-        database = Database(settings.resolved_database_url())
+        self.database = database = Database(settings.resolved_database_url())
         self.job_store, self.result_store = JobStore(database), ResultStore(database)
         self.port = port
         config = uvicorn.Config(self.app, port=port, log_level="warning", backlog=1024)
@@ -509,6 +512,32 @@ def test_a_stream_beyond_the_limit_is_refused(serve, sqlite_url, spec):
     refused = asyncio.run(open_two())
     assert (refused.status_code, refused.json()["code"]) == (429, ErrorCode.QUOTA_EXCEEDED)
     assert "retry-after" in refused.headers
+
+
+def test_streams_and_long_polls_end_with_the_key_that_opened_them(live, spec):
+    job_id = live.submit(spec)
+    created = ApiKeyStore(live.database).create(ApiKeyRequest(name="a page", scope=Scope.READ))
+    authorization = f"Bearer {created.key}"
+    live.operations.authenticator.forget()
+
+    async def follow():
+        async with opened(live, "/v1/jobs:watch", authorization=authorization) as stream:
+            poll = asyncio.create_task(
+                asyncio.to_thread(
+                    live.client.get,
+                    f"/v1/jobs/{job_id}",
+                    headers={"prefer": "wait=30", "authorization": authorization},
+                )
+            )
+            await read_messages(stream, until="comment")
+            live.operations.api_keys.revoke(created.api_key.id)
+            rest = await asyncio.wait_for(read_messages(stream), 10)
+            return told(rest), await poll
+
+    messages, poll = asyncio.run(follow())
+
+    assert messages == []
+    assert (poll.status_code, poll.json()["code"]) == (401, "UNAUTHENTICATED")
 
 
 def test_the_server_ends_its_streams_and_long_polls_when_it_stops(live, spec):

@@ -8,8 +8,12 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from service.jobs.access import Scope
+from service.jobs.api_keys import ApiKeyRequest
 from service.jobs.state import JobState
 from service.rpc.generated.driftgate.v1 import jobs_pb2
+from service.storage.api_key_store import ApiKeyStore
+from service.storage.sessions import Database
 from tests.service.rpc.refusals import refusal_by_grpc
 from tests.service.rpc.test_job_service import create
 
@@ -198,6 +202,25 @@ def test_a_hundred_open_streams_hold_no_thread_and_no_place_once_their_clients_a
 
 def _num_server_threads() -> int:
     return sum(thread.name.startswith("grpc") for thread in threading.enumerate())
+
+
+def test_a_stream_and_a_long_poll_end_with_the_key_that_opened_them(stub, operations, settings):
+    job = create(stub)
+    keys = ApiKeyStore(Database(settings.resolved_database_url()))
+    created = keys.create(ApiKeyRequest(name="a page", scope=Scope.READ))
+    operations.authenticator.forget()
+    metadata = [("authorization", f"Bearer {created.key}")]
+    stream = stub.StreamChanges(jobs_pb2.StreamChangesRequest(), metadata=metadata, timeout=SOON_S)
+    assert next(stream).after
+    request = jobs_pb2.GetJobRequest(job_id=job.id, wait=Duration(seconds=SOON_S))
+    poll = stub.GetJob.future(request, metadata=metadata)
+
+    operations.api_keys.revoke(created.api_key.id)
+
+    for call in (lambda: next(stream), poll.result):
+        with pytest.raises(grpc.RpcError) as refusal:
+            call()
+        assert refusal.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_a_stream_whose_deadline_has_passed_is_freed(stub, operations, wait_until):
