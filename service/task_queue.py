@@ -26,6 +26,8 @@ MAX_RINGS = 64
 MAX_RINGS_AT_ONCE = 8
 GATHERING_S = 0.05
 CONNECT_TIMEOUT_S = 2
+# Of a broker that takes connections and does not answer. A worker's wait for a message is one of a second at a time.
+ANSWER_TIMEOUT_S = 5
 
 # All that a broker can do wrong; the thread that rings must outlive it.
 BROKER_ERRORS = (KombuError, ChannelError, RedisError, OSError)
@@ -51,6 +53,7 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options={
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_timeout": ANSWER_TIMEOUT_S,
             # No acknowledgement goes to the broker. A late one, of a message from before a broker's death, finds its
             # connection gone, which kombu 5.7 answers with an AttributeError: it ends Celery and drains the worker.
             "ack_emulation": False,

@@ -13,6 +13,8 @@ from service.storage.leader_lease import LeaderLease
 
 # A lease is over once its last moment has passed. Also what keeps the rounds apart where many end in a row.
 AFTER_EXPIRY_S = 0.1
+# A clock that is set right moves by less.
+SLEPT_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,8 @@ class Reconciler:
 
     After the database was away every lease looks expired, though workers could not renew theirs. So
     nothing is taken until the database has answered for one lease without a break, counted anew from
-    the start and from every outage; also while standing by.
+    the start and from every outage; also while standing by. The same after this host has slept: leases ran out
+    meanwhile, though workers on it could renew none.
     """
 
     def __init__(
@@ -46,20 +49,27 @@ class Reconciler:
         interval_s: float,
         next_expiry_s: Callable[[], float | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """next_expiry_s: seconds until a lease ends unless it is renewed, for a round right then; None for none."""
+        """next_expiry_s: seconds until a lease ends unless it is renewed, for a round right then; None for none.
+
+        clock: stands still while the host sleeps, where `wall_clock` goes on.
+        """
         self._duties = duties
         self._leadership = leadership
         self._lease_s = lease_s
         self._interval_s = interval_s
         self._next_expiry_s = next_expiry_s
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._slept_s = self._slept_so_far_s()
         self._answered_since: float | None = None
         self._due_at = [clock() for _ in duties]
         self._leads = False
 
     def run_once(self) -> float:
         """One round, and the seconds until the next; an outage of the database ends it and is remembered."""
+        self._notice_sleep()
         try:
             if not self._is_leader():
                 self._is_steady()
@@ -87,6 +97,17 @@ class Reconciler:
             self._leadership.let_go()
         except DriftgateError as error:
             logger.warning("the leadership ends by itself: %s", error.message)
+
+    def _notice_sleep(self) -> None:
+        slept_s = self._slept_so_far_s()
+        if slept_s - self._slept_s > SLEPT_S:
+            self._answered_since = None
+            logger.warning("this host slept for %.0f s", slept_s - self._slept_s)
+        self._slept_s = slept_s
+
+    def _slept_so_far_s(self) -> float:
+        """Up to a constant."""
+        return self._wall_clock() - self._clock()
 
     def _is_leader(self) -> bool:
         leads = self._leadership.hold()

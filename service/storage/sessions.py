@@ -37,7 +37,15 @@ from service.storage.shared_commits import SharedCommits
 
 BUSY_TIMEOUT_S = 30
 BUSY_RETRY_S = 0.01
-CONNECT_TIMEOUT_S = 5
+# As libpq takes them; an URL may say otherwise. A server whose host has died, or that a network no longer reaches, answers
+# nothing and closes nothing: the system's own limits would let a heartbeat wait for it for hours.
+POSTGRES_LIMITS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 PING_AFTER_IDLE_S = 1
 # An execution option, for statements that fetch many bytes.
 BINARY_RESULTS = "binary_results"
@@ -299,7 +307,9 @@ def _create_postgres_engine(url: URL, **options: Any) -> Engine:
         url,
         pool_size=10,
         max_overflow=30,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        connect_args={
+            name: limit for name, limit in POSTGRES_LIMITS.items() if name not in url.query
+        },
         json_serializer=_json_text,
         json_deserializer=from_json,
         **options,

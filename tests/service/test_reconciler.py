@@ -29,13 +29,17 @@ LEASE_S = 60
 
 
 class Clock:
-    """A monotonic clock that a test sets."""
+    """A monotonic clock that a test sets, and the wall clock beside it, which goes on while the host sleeps."""
 
     def __init__(self):
         self.now_s = 1000.0
+        self.slept_s = 0.0
 
     def __call__(self):
         return self.now_s
+
+    def wall(self):
+        return self.now_s + self.slept_s
 
 
 @pytest.fixture
@@ -67,6 +71,7 @@ def start(doorbell, clock, settings_factory):
             lease_s=LEASE_S,
             interval_s=0.01,
             clock=clock,
+            wall_clock=clock.wall,
         )
 
     return make
@@ -87,6 +92,22 @@ def forsake(job_store, wait_until, spec=SPEC):
 
 def test_a_forsaken_job_waits_again_after_one_lease(reconciler, job_store, clock, wait_until):
     job = forsake(job_store, wait_until)
+    reconciler.run_once()
+    clock.now_s += LEASE_S - 1
+    reconciler.run_once()
+    assert job_store.get(job.id).state is JobState.STARTING
+    clock.now_s += 1
+    reconciler.run_once()
+    assert job_store.get(job.id).state is JobState.QUEUED
+
+
+def test_after_its_host_slept_it_takes_nothing_until_workers_had_time_to_wake_up(
+    reconciler, job_store, clock, wait_until
+):
+    job = forsake(job_store, wait_until)
+    reconciler.run_once()
+    clock.now_s += LEASE_S - 1
+    clock.slept_s += 3600
     reconciler.run_once()
     clock.now_s += LEASE_S - 1
     reconciler.run_once()

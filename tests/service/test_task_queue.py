@@ -1,9 +1,11 @@
 import json
+import socket
 
 import pytest
 import redis
 from kombu.transport import redis as redis_transport
 
+from service import task_queue
 from service.task_queue import TASK_NAME, Doorbell, celery_app, take_messages_for_good
 
 
@@ -32,6 +34,15 @@ def test_without_a_broker_a_ring_is_dropped_and_nothing_raised(doorbell_to, unus
     doorbell.ring("default")
     doorbell.close()
     assert doorbell.num_waiting("default") is None
+
+
+def test_a_broker_that_takes_connections_and_does_not_answer_is_away(doorbell_to, monkeypatch):
+    monkeypatch.setattr(task_queue, "ANSWER_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        doorbell = doorbell_to(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        assert doorbell.num_waiting("default") is None
+        doorbell.ring("default")
+        doorbell.close()
 
 
 def test_a_burst_of_rings_is_bounded(doorbell_to, redis_url):

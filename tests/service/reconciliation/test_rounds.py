@@ -47,6 +47,7 @@ def start(database, clock):
             lease_s=LEASE_S,
             interval_s=interval_s,
             clock=clock,
+            wall_clock=clock,
             **more,
         )
 

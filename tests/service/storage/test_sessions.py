@@ -233,3 +233,14 @@ def cut_other_connections(database: Database) -> None:
             )
         )
     assert num_cut >= 1
+
+
+@pytest.mark.parametrize(("query", "idle_s"), [("", "10"), ("keepalives_idle=77", "77")])
+def test_a_server_that_vanished_is_given_up_within_half_a_minute(postgres_url, query, idle_s):
+    database = Database(f"{postgres_url}{'&' if '?' in postgres_url else '?'}{query}")
+    with database.write() as connection:
+        given = connection.connection.driver_connection.info.get_parameters()
+    database.close()
+    assert given["tcp_user_timeout"] == "30000"
+    probes_s = int(given["keepalives_interval"]) * int(given["keepalives_count"])
+    assert (given["keepalives_idle"], probes_s) == (idle_s, 15)
