@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from service.errors import ErrorCode
 from service.jobs.results import Job
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobState
+from service.settings import load_settings
 from tests.processes import parent_of, pids_of
 from tests.worker.bench import Bench
 from tests.worker.nursed_attempt import SharedNursery
 from tests.worker.small_jobs import small_job
+from worker.attempt_end import StopRequestedError
+from worker.attempt_engines import transformers_engine
+from worker.execute import run
 
 STEPS = 16
 
@@ -246,3 +251,24 @@ def test_a_grader_that_does_not_start_ends_the_attempt_and_not_the_job(
     ended = [e.message for e in bench.jobs.events(job.id).events if e.type == "attempt_ended"]
     assert ["symbolic grading was not ready" in message for message in ended] == [True], ended
     assert bench.run_attempt(job.id).state is JobState.SUCCEEDED
+
+
+def test_an_attempt_that_is_to_stop_before_it_trains_makes_no_update(
+    bench: Bench, tmp_path: Path
+) -> None:
+    job_id = bench.submit(small_job(evaluation={}))
+    lease = bench.jobs.claim(queue="default", owner="test", lease_s=30).lease
+    bench.jobs.start_running(lease)
+    stop = threading.Event()
+    stop.set()
+
+    with pytest.raises(StopRequestedError):
+        run(
+            lease,
+            attempt_dir=tmp_path / "artifacts" / "jobs" / job_id / "1",
+            settings=load_settings(),
+            stop=stop,
+            make_engine=transformers_engine,
+        )
+
+    assert bench.results.metrics(job_id).update == ()
