@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from service.preflight.architecture import Architecture
 from service.preflight.gguf_facts import gguf_facts, invalid_gguf
 from service.preflight.gguf_header import GgufError, GgufHeader, read_gguf_header
 from service.preflight.tensor_sizes import FLOAT32_BYTES
+from service.synced_files import sync
 from worker.attempt_end import StopRequestedError
 from worker.gguf_conversion import CONVERSION, convert_gguf
 
@@ -99,17 +99,9 @@ def _convert(file: Path, header: GgufHeader, folder: Path) -> None:
     try:
         convert_gguf(file, header, aside)
         for path in (*aside.iterdir(), aside):
-            _sync(path)
+            sync(path)
         aside.rename(folder)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)

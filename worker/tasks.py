@@ -32,8 +32,7 @@ GLANCE_S = 0.2
 class WorkSlots:
     """At most `num_slots` jobs at once, whoever asks: Celery's threads or the poll thread.
 
-    A thread that holds a slot supervises its jobs itself, because a child dies with the thread that
-    started it.
+    A thread that holds a slot supervises its jobs itself, one after the other.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from service.artifacts.store import unavailable
 from service.jobs.checkpoint_manifest import MANIFEST_FILE
+from service.synced_files import sync
 
 # What file systems without hard links answer, and two of them.
 NOT_LINKED = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
@@ -47,7 +48,7 @@ class LocalFolder:
             try:
                 _link_or_copy(source, aside)
                 aside.replace(path)
-                _sync(path.parent)
+                sync(path.parent)
             finally:
                 aside.unlink(missing_ok=True)
 
@@ -112,15 +113,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
         if error.errno not in NOT_LINKED:
             raise
         shutil.copyfile(source, target)
-        _sync(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(target)
 
 
 def _no_regular_file() -> OSError:

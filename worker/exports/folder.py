@@ -8,6 +8,7 @@ from pathlib import Path
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.checkpoint_manifest import MANIFEST_FILE
 from service.preflight.export import is_empty_folder
+from service.synced_files import sync
 from worker.exports.failures import export_failed
 from worker.exports.source import ExportSource
 
@@ -31,11 +32,11 @@ def copy_to_folder(source: ExportSource, target: Path, *, job_id: str) -> None:
             source.report_copied(num_before + 1)
         _write_synced(aside / MANIFEST_FILE, source.manifest.text())
         for folder in (aside, *(path for path in aside.rglob("*") if path.is_dir())):
-            _sync(folder)
+            sync(folder)
         if target.exists() and not is_empty_folder(target):
             raise _not_free(target)
         aside.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise export_failed(f"The folder {target} did not take the checkpoint", error) from error
 
@@ -74,14 +75,6 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _not_free(target: Path) -> DriftgateError:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.checkpoint_manifest import MANIFEST_FILE
 from service.jobs.records import CheckpointRecord
+from service.synced_files import sync
 
 # How safetensors, whose own error this is, ends the message of an error of the file system.
 ERROR_OF_SYSTEM = re.compile(r"\(os error [0-9]+\)")
@@ -54,11 +54,11 @@ def _write(
     )
     (aside / MANIFEST_FILE).write_text(manifest)
     for path in (*paths, aside / MANIFEST_FILE):
-        _sync(path)
-    _sync(aside)
+        sync(path)
+    sync(aside)
     size_bytes = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
     aside.rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
     return CheckpointRecord(
         step=step,
         update=update,
@@ -69,19 +69,6 @@ def _write(
     )
 
 
-def verify_checkpoint(folder: Path, *, manifest_sha256: str) -> None:
-    """Raises CHECKPOINT_CORRUPT, naming the file, unless every byte is as it was written."""
-    manifest = _read(folder / MANIFEST_FILE)
-    if hashlib.sha256(manifest).hexdigest() != manifest_sha256:
-        raise _corrupt(folder / MANIFEST_FILE, "its hash is not the recorded one")
-    for name, expected in json.loads(manifest)["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise _corrupt(path, "it is missing")
-        if _describe(path) != expected:
-            raise _corrupt(path, "its size or hash is not the recorded one")
-
-
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).rstrip(". ")
 
@@ -90,25 +77,3 @@ def _describe(path: Path) -> dict[str, object]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"sha256": digest, "size_bytes": path.stat().st_size}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _corrupt(path, f"it cannot be read ({error.strerror})") from error
-
-
-def _corrupt(path: Path, reason: str) -> DriftgateError:
-    return DriftgateError(
-        ErrorCode.CHECKPOINT_CORRUPT,
-        f"Checkpoint file {path.name} of {path.parent.name} cannot be used: {reason}.",
-    )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

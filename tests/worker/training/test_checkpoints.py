@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import DriftgateError, ErrorCode
-from worker.training.checkpoints import verify_checkpoint, write_checkpoint
+from tests.worker.training.proved_checkpoints import prove
+from worker.training.checkpoints import write_checkpoint
 
 
 def save(folder: Path) -> None:
@@ -19,8 +20,8 @@ def test_files_in_inner_folders_are_counted_and_checked(tmp_path: Path) -> None:
     record = write_checkpoint(save, folder=folder, step=3, update=6, final=True)
     manifest_bytes = (folder / "manifest.json").stat().st_size
     assert record.size_bytes == 12 + 7 + manifest_bytes
-    verify_checkpoint(folder, manifest_sha256=record.manifest_sha256)
+    prove(record)
     (folder / "adapter" / "config").write_text("SEVEN..")
-    with pytest.raises(DriftgateError, match="config of adapter") as refusal:
-        verify_checkpoint(folder, manifest_sha256=record.manifest_sha256)
+    with pytest.raises(DriftgateError, match="adapter/config") as refusal:
+        prove(record)
     assert refusal.value.code is ErrorCode.CHECKPOINT_CORRUPT

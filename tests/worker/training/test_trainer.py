@@ -16,11 +16,12 @@ from service.jobs.problem_sources import Problem
 from service.jobs.records import UpdateRecord
 from service.jobs.spec import JobSpec, LoraSpec
 from tests.worker.measured_metrics import MEASURED_ON_THE_MACHINE
+from tests.worker.training.proved_checkpoints import prove
 from worker.builtin_models import character_tokenizer, small_qwen3
 from worker.rollouts.prompts import Prompt, encode_prompts
 from worker.rollouts.transformers_engine import TransformersEngine
 from worker.training.adapter import add_adapter
-from worker.training.checkpoints import verify_checkpoint, write_checkpoint
+from worker.training.checkpoints import write_checkpoint
 from worker.training.collection import prompts_of_step
 from worker.training.models import (
     checkpoint_layers,
@@ -308,13 +309,13 @@ def test_a_checkpoint_folder_is_whole_and_an_altered_one_is_refused(tmp_path: Pa
     trainer = make_trainer(make_spec())
     folder = tmp_path / "step-000000"
     record = write_checkpoint(trainer.save, folder=folder, step=0, update=0, final=False)
-    verify_checkpoint(folder, manifest_sha256=record.manifest_sha256)
+    prove(record)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000"]
     state = folder / "trainer_state.json"
     state.write_text(json.dumps({"step": 9, "update": 9, "total_tokens": 9}))
     with pytest.raises(DriftgateError, match=r"trainer_state\.json") as refusal:
-        verify_checkpoint(folder, manifest_sha256=record.manifest_sha256)
+        prove(record)
     assert refusal.value.code is ErrorCode.CHECKPOINT_CORRUPT
     state.unlink()
     with pytest.raises(DriftgateError, match="missing"):
-        verify_checkpoint(folder, manifest_sha256=record.manifest_sha256)
+        prove(record)
