@@ -64,6 +64,7 @@ from service.storage.dataset_store import DatasetStore
 from service.storage.job_reads import NO_FILTER, JobMark
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
+from service.storage.service_figures import ServiceFigures, read_service_figures
 from service.storage.sessions import Database
 from service.storage.study_store import FoundArm, StudyStore
 from service.storage.webhook_store import WebhookStore
@@ -99,6 +100,7 @@ class Operations:
     def __init__(
         self,
         *,
+        database: Database,
         job_store: JobStore,
         result_store: ResultStore,
         doorbell: Doorbell,
@@ -110,6 +112,7 @@ class Operations:
     ) -> None:
         self.datasets = datasets
         self.webhooks = webhooks
+        self._database = database
         self._job_store = job_store
         self._result_store = result_store
         self._doorbell = doorbell
@@ -436,6 +439,15 @@ class Operations:
     def list_benchmarks(self) -> BenchmarkCatalogue:
         return list_benchmarks(self._settings)
 
+    def service_figures(self) -> ServiceFigures:
+        """What has not ended, who works and what waits, in all of the service."""
+        return read_service_figures(self._database, live_within_s=self._settings.lease_s)
+
+    @property
+    def num_database_connections(self) -> int:
+        """Connections to the database that this process uses at this moment."""
+        return self._database.num_connections_in_use
+
     def close(self) -> None:
         """End the open streams, and ring what waits to be rung."""
         self.tailer.close()
@@ -446,6 +458,7 @@ def build_operations(settings: Settings) -> Operations:
     """The operations on the database and the broker that the settings name."""
     database = Database(settings.resolved_database_url())
     return Operations(
+        database=database,
         job_store=JobStore(database),
         result_store=ResultStore(database),
         doorbell=Doorbell(celery_app(settings)),

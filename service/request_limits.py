@@ -63,6 +63,12 @@ class RequestLimits:
             retry_after_s=wait_s,
         )
 
+    @property
+    def num_streams(self) -> int:
+        """Open ones, of all callers."""
+        with self._lock:
+            return self._streams_by_caller.total()
+
     @contextmanager
     def stream(self, caller: Caller) -> Iterator[None]:
         """Holds a place for one open stream. Raises QUOTA_EXCEEDED where the key or the process has none."""

@@ -99,10 +99,12 @@ def test_a_key_has_so_many_streams_and_gets_a_closed_one_back():
 def test_all_callers_together_have_the_streams_of_the_process():
     limits = RequestLimits(max_streams=3)
     with limits.stream(caller("a")), limits.stream(caller("b")), limits.stream(ANYONE):
+        assert limits.num_streams == 3
         with pytest.raises(DriftgateError) as caught, limits.stream(ANYONE):
             pass
         assert caught.value.code is ErrorCode.QUOTA_EXCEEDED
         assert "This server" in caught.value.message
+    assert limits.num_streams == 0
 
 
 def test_a_stream_that_breaks_gives_its_place_back():
