@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from service.storage.api_key_store import ApiKeyStore, FoundKey, key_sha256
 
 # What another process revoked, this one accepts for so long.
 CACHE_S = 5.0
+# What a process knew of a key when the database last told, it goes by for so long where that will do.
+OUTAGE_S = 3600.0
 MAX_CACHED_KEYS = 10_000
 MAX_AUTHORIZATION_CHARACTERS = 1000
 DEFAULT_PAGE_SIZE = 50
@@ -34,11 +37,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _KnownKey:
-    """A key that was found, until a time of the process's clock."""
+    """A key that was found, until a time of the process's clock, and in an outage of the database until another."""
 
     key_sha256: str
     caller: Caller
     until_s: float
+    outage_until_s: float
 
 
 class Authenticator:
@@ -68,7 +72,7 @@ class Authenticator:
         )
         self._known: dict[str, _KnownKey] = {}
         self._keys_are_needed = bool(self._settings_sha256)
-        self._open_until_s = -1.0
+        self._open_until_s = -math.inf
 
     def authenticate(self, authorization: str | None) -> Caller:
         """The caller of `Bearer KEY`; ANYONE where the server never had a key. May ask the database.
@@ -84,6 +88,7 @@ class Authenticator:
         found = self._store.find(digest) if digest else None
         # The index found it; that it is this one is checked in constant time all the same.
         if found is None or not hmac.compare_digest(found.key_sha256, digest) or found.is_revoked:
+            self._known.pop(digest, None)  # an outage must not open to it again
             raise _unauthenticated(authorization)
         if found.is_expired:
             raise _expired(found)
@@ -113,6 +118,20 @@ class Authenticator:
             return None
         return known.caller if hmac.compare_digest(known.key_sha256, digest) else None
 
+    def recall_in_outage(self, authorization: str | None) -> Caller | None:
+        """The caller as the database last told, an hour ago at the most; None where this process was not told.
+
+        It knows nothing of a key that was revoked since: for addresses that hold no data of anyone.
+        """
+        now_s = self._clock()
+        if not self._keys_are_needed:
+            return ANYONE if now_s < self._open_until_s + OUTAGE_S else None
+        digest = self._stored_digest(authorization)
+        known = self._known.get(digest)
+        if known is None or now_s >= known.outage_until_s:
+            return None
+        return known.caller if hmac.compare_digest(known.key_sha256, digest) else None
+
     def needs_keys(self) -> bool:
         """Whether the settings hold a key or one was ever made: a revoked last key opens nothing."""
         if not self._keys_are_needed and self._clock() >= self._open_until_s:
@@ -139,7 +158,7 @@ class Authenticator:
     def forget(self) -> None:
         """What this process changed about keys holds for its next request."""
         self._known = {}
-        self._open_until_s = -1.0
+        self._open_until_s = -math.inf
 
     def _stored_digest(self, authorization: str | None) -> str:
         key = _bearer_key(authorization)
@@ -149,8 +168,13 @@ class Authenticator:
         caller = self._caller(found.api_key)
         if len(self._known) >= MAX_CACHED_KEYS:
             self._known = {}
-        until_s = self._clock() + min(CACHE_S, found.seconds_left)
-        self._known[found.key_sha256] = _KnownKey(found.key_sha256, caller, until_s)
+        now_s = self._clock()
+        self._known[found.key_sha256] = _KnownKey(
+            found.key_sha256,
+            caller,
+            until_s=now_s + min(CACHE_S, found.seconds_left),
+            outage_until_s=now_s + min(OUTAGE_S, found.seconds_left),
+        )
         return caller
 
     def _caller(self, api_key: ApiKey) -> Caller:

@@ -15,6 +15,7 @@ from service.settings import Settings, is_loopback
 
 # The page, its files and the description of the API hold no data of anyone.
 OPEN_PATHS = frozenset({"/", "/healthz", "/openapi.json"})
+METRICS_PATH = "/metrics"
 OPEN_PREFIX = "/static/"
 ADMIN_PREFIXES = ("/v1/api-keys", "/v1/webhooks")
 OWN_KEY_PATH = "/v1/api-keys:current"
@@ -67,7 +68,7 @@ class Access:
         authorization = _header(scope, b"authorization")
         caller = self._authenticator.recall(authorization)
         if caller is None:
-            caller = await run_in_threadpool(self._authenticator.authenticate, authorization)
+            caller = await run_in_threadpool(self._authenticate, scope["path"], authorization)
         if caller is ANYONE:
             self._refuse_foreign_host(scope)
             self._refuse_foreign_origin(scope)
@@ -76,6 +77,19 @@ class Access:
         require_scope(caller, _needed_scope(method, path), asked=f"{method} {path[:200]}")
         self._limits.take_request(caller)
         return caller
+
+    def _authenticate(self, path: str, authorization: str | None) -> Caller:
+        try:
+            return self._authenticator.authenticate(authorization)
+        except DriftgateError as refusal:
+            is_outage = refusal.code is ErrorCode.DATABASE_UNAVAILABLE
+            if path != METRICS_PATH or not is_outage:
+                raise
+            # That the database is away is what a scrape must be able to tell.
+            caller = self._authenticator.recall_in_outage(authorization)
+            if caller is None:
+                raise
+            return caller
 
     def _refuse_foreign_host(self, scope: Connection) -> None:
         given = _header(scope, b"host") or ""

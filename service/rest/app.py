@@ -25,6 +25,7 @@ from service.rest import (
     jobs,
     live,
     metrics,
+    prometheus,
     studies,
     webhooks,
 )
@@ -34,7 +35,9 @@ from service.rest.conditional import install_not_modified
 from service.rest.parameters import problem
 from service.rest.polled_jobs import PolledJobs
 from service.rest.problems import ProblemDetails, install_error_handlers
+from service.rest.prometheus import Scrapes
 from service.rest.query_parameters import refuse_unknown_parameters
+from service.rest.request_counts import CountedRequests, RequestCounts
 from service.rest.submitted_jobs import SubmittedJobs
 from service.settings import Settings
 
@@ -75,8 +78,10 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[Depends(refuse_unknown_parameters)],
         webhooks=webhooks.outgoing,
     )
+    counts = RequestCounts()
     app.state.operations = operations
     app.state.key_watch = KeyWatch(operations.authenticator)
+    app.state.scrapes = Scrapes(operations, counts)
     app.include_router(jobs.router)
     app.include_router(live.router)
     app.include_router(job_results.router)
@@ -89,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(webhooks.router)
     app.include_router(catalogues.router)
+    app.include_router(prometheus.router)
     _add_health(app)
     _add_page(app)
     install_error_handlers(app)
@@ -103,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
         limits=operations.limits,
         settings=settings,
     )
+    app.add_middleware(CountedRequests, counts=counts)  # what is refused too
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -13,8 +13,10 @@ from service.errors import DriftgateError
 from service.operations import Operations
 from service.rest.answers import etag_of_version, job_response
 from service.rest.conditional import is_known, not_modified
+from service.rest.request_counts import TEMPLATE
 from service.rest.threads import in_thread
 
+JOB_TEMPLATE = "/v1/jobs/{job_id}"
 JOB_PATH = re.compile(r"/v1/jobs/([0-9a-f]{32})")
 
 
@@ -55,4 +57,5 @@ def _polled_job_id(scope: Scope) -> str | None:
     path = JOB_PATH.fullmatch(scope["path"])
     if path is None or any(name == b"prefer" for name, _ in scope["headers"]):
         return None
+    scope[TEMPLATE] = JOB_TEMPLATE
     return path[1]

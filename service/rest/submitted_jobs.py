@@ -16,6 +16,7 @@ from service.operations import Operations
 from service.rest.answers import submitted_response
 from service.rest.body_limit import body_again
 from service.rest.problems import problem_response
+from service.rest.request_counts import TEMPLATE
 from service.rest.threads import in_thread
 
 JOBS_PATH = "/v1/jobs"
@@ -36,6 +37,7 @@ class SubmittedJobs:
         if not _is_submission(scope):
             await self._app(scope, receive, send)
             return
+        scope[TEMPLATE] = JOBS_PATH
         body: bytes = (await receive())["body"]
         key = next((value for name, value in scope["headers"] if name == KEY_HEADER), None)
         answer = await in_thread(

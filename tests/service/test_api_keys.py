@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from service.api_keys import (
     CACHE_S,
+    OUTAGE_S,
     ApiKeyOperations,
     Authenticator,
     current_caller,
@@ -139,6 +140,52 @@ def test_a_key_expires_on_time_though_it_is_remembered(store, settings_factory, 
     refusal = refusal_of(authenticator.authenticate, header)
     assert refusal.code is ErrorCode.UNAUTHENTICATED
     assert f"expired at {expires_at.isoformat()}" in refusal.message
+
+
+def test_an_outage_opens_for_an_hour_to_keys_that_were_accepted(authenticator, store, clock):
+    used, unused = (f"Bearer {store.create(request()).key}" for _ in range(2))
+    caller = authenticator.authenticate(used)
+    clock.now_s += OUTAGE_S - 1
+    assert authenticator.recall(used) is None
+    assert authenticator.recall_in_outage(used) == caller
+    for header in (None, unused, f"{used}x", "Bearer "):
+        assert authenticator.recall_in_outage(header) is None
+    clock.now_s += 1
+    assert authenticator.recall_in_outage(used) is None
+
+
+def test_an_outage_opens_to_no_key_beyond_its_end(authenticator, store, clock):
+    expires_at = datetime.now(UTC) + timedelta(seconds=60)
+    header = f"Bearer {store.create(request(expires_at=expires_at)).key}"
+    authenticator.authenticate(header)
+    clock.now_s += 50
+    assert authenticator.recall_in_outage(header) is not None
+    clock.now_s += 10
+    assert authenticator.recall_in_outage(header) is None
+
+
+def test_an_outage_opens_to_no_key_that_was_found_revoked(authenticator, store, clock):
+    created = store.create(request())
+    header = f"Bearer {created.key}"
+    authenticator.authenticate(header)
+    store.revoke(created.api_key.id)
+    assert authenticator.recall_in_outage(header) is not None  # another process did it
+    clock.now_s += CACHE_S
+    assert refusal_of(authenticator.authenticate, header).code is ErrorCode.UNAUTHENTICATED
+    assert authenticator.recall_in_outage(header) is None
+
+
+def test_an_outage_opens_to_anyone_only_where_no_key_was_needed_before(authenticator, clock):
+    assert authenticator.recall_in_outage(None) is None
+    assert authenticator.authenticate(None) is ANYONE
+    clock.now_s += OUTAGE_S
+    assert authenticator.recall(None) is None
+    assert authenticator.recall_in_outage(None) is ANYONE
+    clock.now_s += CACHE_S
+    assert authenticator.recall_in_outage(None) is None
+    authenticator.authenticate(None)
+    authenticator.forget()
+    assert authenticator.recall_in_outage(None) is None
 
 
 def test_an_unknown_and_a_revoked_key_are_refused_in_the_same_words(authenticator, store):
