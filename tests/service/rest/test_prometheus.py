@@ -141,10 +141,11 @@ def test_a_defect_counts_as_one(api, monkeypatch):
 def test_streams_that_are_open_and_connections_in_use_are_counted(api, spec):
     operations = api.app.state.operations
     caller = operations.authenticator.authenticate(None)
-    with operations.limits.stream(caller), operations._database.read() as session:
+    stream = operations.limits.stream
+    with stream(caller), stream(caller), operations._database.read() as session:
         session.connection()
         found = values(api)
-    assert found["driftgate_open_streams",] == 1
+    assert found["driftgate_open_streams",] == 2
     assert found["driftgate_database_connections_in_use",] == 1
     found = values(api)
     assert found["driftgate_open_streams",] == found["driftgate_database_connections_in_use",] == 0
