@@ -32,6 +32,26 @@ app.add_typer(keys_command.app, name="keys")
 app.add_typer(study_commands.app, name="study")
 
 
+def _print_version(value: bool) -> None:  # noqa: FBT001 as typer calls it
+    """Ends the program where the option was given."""
+    if value:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 @app.command()
 def up() -> None:
     """Start everything on this machine: broker, API, gRPC, reconciler and worker."""

@@ -16,8 +16,11 @@ def driftgate(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_version_is_the_installed_one() -> None:
-    assert driftgate("version").stdout.strip() == version("driftgate")
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_version_is_the_installed_one(asked: str) -> None:
+    answered = driftgate(asked)
+
+    assert (answered.returncode, answered.stdout.strip()) == (0, version("driftgate"))
 
 
 def test_migrate_makes_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
