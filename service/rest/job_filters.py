@@ -1,5 +1,6 @@
 """Query parameters that narrow a list of jobs."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query
@@ -21,7 +22,7 @@ async def job_filter(
         list[str],
         Query(
             max_length=MAX_LABELS,
-            description="`KEY=VALUE`; repeatable, and then all of them.",
+            description="`KEY=VALUE`; repeatable, and then all of them: one value of each key.",
         ),
     ] = [],  # noqa: B006
     model: Annotated[
@@ -42,11 +43,25 @@ async def job_filter(
     return JobFilter(
         states=tuple(state),
         kinds=tuple(kind),
-        labels=dict(map(_label, label)),
+        labels=_labels(label),
         model=model,
         created_from=created_from,
         created_before=created_before,
     )
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    """Raises INVALID_ARGUMENT for two values of a key: no job has both, so no list would be what was meant."""
+    labels: dict[str, str] = {}
+    for key, value in map(_label, texts):
+        if labels.setdefault(key, value) != value:
+            given = f"{key}={labels[key]} and {key}={value}"
+            raise DriftgateError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"label: given {given[:200]!r}, allowed: one value of each key, as a job has it.",
+                [Violation("label", repr(given[:200]), "one value of each key")],
+            )
+    return labels
 
 
 def _label(text: str) -> tuple[str, str]:

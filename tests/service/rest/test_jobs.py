@@ -34,6 +34,13 @@ def test_a_submitted_job_is_created_rung_and_readable(api, spec, settings, wait_
     wait_until(lambda: doorbell.num_waiting("default") == 1)
 
 
+def test_a_list_is_of_the_jobs_that_have_every_label(api, spec_with):
+    both = api.post("/v1/jobs", json=spec_with("labels", {"team": "t1", "run": "a"})).json()["id"]
+    api.post("/v1/jobs", json=spec_with("labels", {"team": "t1", "run": "b"}))
+    listed = api.get("/v1/jobs?label=team=t1&label=run=a&label=team=t1").json()["jobs"]
+    assert [job["id"] for job in listed] == [both]
+
+
 @pytest.mark.parametrize("example", [EXAMPLE_SPEC, EXAMPLE_EVALUATION])
 def test_the_examples_of_the_description_are_accepted(api, example):
     assert api.post("/v1/jobs", json=example).status_code == 201

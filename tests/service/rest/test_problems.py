@@ -126,6 +126,7 @@ def test_a_wrong_method_is_refused_with_the_right_ones(api):
         ("/v1/jobs?page_size=1001", "page_size"),
         ("/v1/jobs?state=done", "state"),
         ("/v1/jobs?page_token=x", "page_token"),
+        ("/v1/jobs?label=team=t1&label=team=t0", "label"),
         (f"/v1/jobs/{'0' * 32}/metrics?names=train/nothing", "names"),
         (f"/v1/jobs/{'0' * 32}/events?after=-1", "after"),
         (f"/v1/jobs/{'0' * 32}/events?after={10**30}", "after"),
