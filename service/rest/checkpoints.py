@@ -20,7 +20,7 @@ from service.rest.conditional import (
     is_known,
     not_modified,
 )
-from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, JobId, problem
+from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, IdempotencyKey, JobId, problem
 from service.rest.stored_file import stored_file_response
 
 RANGE_UNIT = "bytes="
@@ -129,10 +129,7 @@ def export_checkpoint(
     body: Annotated[ExportRequest, Body(openapi_examples=EXPORT_EXAMPLES)],
     operations: FromApp,
     caller: FromCaller,
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="The same key and request give the same job, however often sent."),
-    ] = None,
+    idempotency_key: IdempotencyKey,
 ) -> Response:
     """A job of kind `export`, as `POST /v1/jobs` takes it too: a worker copies the model's files.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from service.jobs.job_queries import JobFilter, JobOrder
 from service.jobs.patches import JobPatch
@@ -19,6 +19,7 @@ from service.rest.parameters import (
     NOT_FOUND,
     FromApp,
     FromCaller,
+    IdempotencyKey,
     IfMatch,
     JobId,
     PageToken,
@@ -51,10 +52,7 @@ def create_job(
     spec: Annotated[AnyJobSpec, Body(openapi_examples=EXAMPLES)],
     operations: FromApp,
     caller: FromCaller,
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="The same key and spec give the same job, however often they are sent."),
-    ] = None,
+    idempotency_key: IdempotencyKey,
     validate_only: Annotated[  # noqa: FBT002 a query parameter has no position
         bool,
         Query(description="Check and plan only: memory, tokens, FLOPs, time. Create nothing."),

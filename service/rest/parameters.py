@@ -51,10 +51,31 @@ def version_of_etag(if_match: str | None) -> int | None:
     return int(match[1])
 
 
+async def _idempotency_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="The same key and request give the same job or study, however often they are sent."
+        ),
+    ] = None,
+) -> str | None:
+    """Raises INVALID_ARGUMENT where it came twice: a retry that sends one of the two could make a second job."""
+    num_keys = len(request.headers.getlist("idempotency-key"))
+    if num_keys > 1:
+        raise DriftgateError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"Idempotency-Key: given {num_keys} times, allowed: once.",
+            [Violation("idempotency_key", f"{num_keys} headers", "one header")],
+        )
+    return idempotency_key
+
+
 FromApp = Annotated[Operations, Depends(_operations)]
 FromCaller = Annotated[Caller, Depends(_caller)]
 # To be held while an answer is waited for, which its key may not outlive.
 WhileAccepted = Annotated[AbstractAsyncContextManager[None], Depends(_while_accepted)]
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 IfMatch = Annotated[
     str | None,
     Header(description="The ETag of the job as it was read: refused where it has changed since."),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 
 from service.jobs.studies import Study, StudyEventPage, StudyPage, StudyPlan
 from service.jobs.study_arms import ArmPreset
@@ -11,7 +11,7 @@ from service.jobs.study_spec import StudySpec
 from service.jobs.study_verdicts import StudyVerdict
 from service.operations import DEFAULT_NUM_EVENTS, DEFAULT_PAGE_SIZE, MAX_COUNT, MAX_PAGE_SIZE
 from service.rest.answers import json_response
-from service.rest.parameters import FromApp, FromCaller, PageToken, problem
+from service.rest.parameters import FromApp, FromCaller, IdempotencyKey, PageToken, problem
 from service.rest.study_examples import EXAMPLES
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("No study has this id.")}
@@ -46,12 +46,7 @@ def create_study(
     spec: Annotated[StudySpec, Body(openapi_examples=EXAMPLES)],
     operations: FromApp,
     caller: FromCaller,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="The same key and spec give the same study, however often they are sent."
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey,
     validate_only: Annotated[  # noqa: FBT002 a query parameter has no position
         bool,
         Query(

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.service.studies.played_runs import STUDY
+
 PROBLEM = "application/problem+json"
 
 
@@ -142,3 +144,18 @@ def test_a_key_that_cannot_be_kept_is_refused(api, spec, key):
     refused = api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": key.encode("latin-1")})
     violations = assert_is_problem(refused, 400, "INVALID_ARGUMENT")
     assert violations[0]["field"] == "idempotency_key"
+
+
+def test_two_idempotency_keys_are_refused_and_make_nothing(api, spec):
+    export = {"destination": {"type": "folder", "path": "out"}}
+    keys = [("idempotency-key", "first"), ("idempotency-key", "second")]
+    for path, body in (
+        ("/v1/jobs", spec),
+        ("/v1/studies", STUDY),
+        (f"/v1/jobs/{'0' * 32}/checkpoints/4:export", export),
+    ):
+        refused = api.post(path, json=body, headers=keys)
+        (violation,) = assert_is_problem(refused, 400, "INVALID_ARGUMENT")
+        assert (violation["field"], violation["given"]) == ("idempotency_key", "2 headers")
+    assert api.get("/v1/jobs").json()["jobs"] == []
+    assert api.get("/v1/studies").json()["studies"] == []
