@@ -45,7 +45,8 @@ class ApiKeyRequest(Expiry):
     name: KeyName = Field(description="Whose key it is, for people.")
     scope: Scope = Field(
         default=Scope.WRITE,
-        description="read: every GET. write: jobs and data sets as well. admin: API keys and webhooks too.",
+        description="read: every GET but those of API keys and webhooks. write: jobs, studies and data sets as "
+        "well. admin: API keys and webhooks too.",
     )
     max_queued_jobs: Limit | None = Field(default=None, description="Jobs that wait at once.")
     max_requests_per_minute: Limit | None = Field(
