@@ -136,7 +136,7 @@ async def get_current_caller(caller: FromCaller) -> Response:
 
 
 @router.get(
-    "/{key_id}",
+    "/{key_id:id}",
     response_model=ApiKey,
     summary="Get an API key",
     responses=NO_SUCH_KEY | {200: _example(EXAMPLE_KEY)},
@@ -147,7 +147,7 @@ def get_api_key(key_id: KeyId, operations: FromApp) -> Response:
 
 
 @router.post(
-    "/{key_id}:rotate",
+    "/{key_id:id}:rotate",
     response_model=NewApiKey,
     summary="Replace an API key",
     response_description="The new key, shown this once.",
@@ -167,7 +167,7 @@ def rotate_api_key(
 
 
 @router.delete(
-    "/{key_id}",
+    "/{key_id:id}",
     status_code=204,
     summary="Revoke an API key",
     response_description="Revoked; other server processes accept it for at most five seconds more.",

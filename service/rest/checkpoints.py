@@ -62,7 +62,7 @@ Step = Annotated[
 ]
 
 router = APIRouter(
-    prefix="/v1/jobs/{job_id}/checkpoints",
+    prefix="/v1/jobs/{job_id:id}/checkpoints",
     tags=["checkpoints"],
     responses={"default": problem("Any other error.")},
 )
@@ -80,7 +80,7 @@ def list_checkpoints(job_id: JobId, operations: FromApp) -> JobCheckpoints:
 
 
 @router.get(
-    "/{step}:archive",
+    "/{step:id}:archive",
     response_class=StreamingResponse,
     summary="Download a checkpoint as a tar file",
     response_description="The archive; its size is known from the start.",
@@ -110,7 +110,7 @@ def get_archive(
 
 
 @router.post(
-    "/{step}:export",
+    "/{step:id}:export",
     status_code=201,
     response_model=Job,
     summary="Export a checkpoint",
@@ -141,7 +141,7 @@ def export_checkpoint(
 
 
 @router.get(
-    "/{step}",
+    "/{step:id}",
     summary="Get a checkpoint and its files",
     responses=_answered(CONTENT_EXAMPLE) | {400: problem("A bad parameter.")} | NOT_HERE | CORRUPT,
 )
@@ -171,7 +171,7 @@ def _readable_range(
 
 
 @router.get(
-    "/{step}/files/{name:path}",
+    "/{step:id}/files/{name:path}",
     response_class=FileResponse,
     summary="Download one file of a checkpoint",
     response_description="The file. Its ETag is its SHA-256.",

@@ -114,7 +114,7 @@ def list_datasets(
 
 
 @router.get(
-    "/{dataset_id}",
+    "/{dataset_id:id}",
     summary="Get a problem set",
     responses=NO_DATASET | {200: _answered(EXAMPLE_DATASET, "The set without its content.")},
 )
@@ -124,7 +124,7 @@ def get_dataset(dataset_id: DatasetId, operations: FromApp) -> Dataset:
 
 
 @router.get(
-    "/{dataset_id}/content",
+    "/{dataset_id:id}/content",
     summary="Download a problem set",
     response_class=StreamingResponse,
     responses=NO_DATASET
@@ -150,7 +150,7 @@ def download_dataset(dataset_id: DatasetId, operations: FromApp) -> StreamingRes
 
 
 @router.delete(
-    "/{dataset_id}",
+    "/{dataset_id:id}",
     status_code=204,
     summary="Delete a problem set",
     responses=NO_DATASET

@@ -60,7 +60,7 @@ def _changes(
 
 
 @router.get(
-    "/{job_id}/gate:simulate",
+    "/{job_id:id}/gate:simulate",
     summary="What another gate would have done to the job's updates",
     responses=NOT_FOUND
     | NOT_MODIFIED

@@ -33,7 +33,7 @@ router = APIRouter(
 
 
 @router.get(
-    "/{job_id}/metrics",
+    "/{job_id:id}/metrics",
     summary="Metrics of each update, in columns",
     responses=NOT_FOUND | NOT_MODIFIED,
     dependencies=[UNLESS_KNOWN],
@@ -51,7 +51,7 @@ def get_metrics(
 
 
 @router.get(
-    "/{job_id}/drift-map",
+    "/{job_id:id}/drift-map",
     summary="Drift by response position and update",
     responses=NOT_FOUND | NOT_MODIFIED,
     dependencies=[UNLESS_KNOWN],
@@ -68,7 +68,7 @@ def get_drift_map(
 
 
 @router.get(
-    "/{job_id}/gradient-fidelity",
+    "/{job_id:id}/gradient-fidelity",
     summary="How near the gradients of reused batches stayed to fresh ones",
     responses=NOT_FOUND | NOT_MODIFIED | GRADIENT_FIDELITY_EXAMPLE,
     dependencies=[UNLESS_KNOWN],
@@ -81,7 +81,7 @@ def get_gradient_fidelity(job_id: JobId, operations: FromApp) -> GradientFidelit
 
 
 @router.get(
-    "/{job_id}/results",
+    "/{job_id:id}/results",
     summary="pass@k with 95 % intervals",
     responses=NOT_FOUND | NOT_MODIFIED,
     dependencies=[UNLESS_KNOWN],
@@ -97,7 +97,7 @@ def get_results(
     return operations.results(job_id, include_problems="problems" in include)
 
 
-@router.get("/{job_id}/samples", summary="The responses behind the results", responses=NOT_FOUND)
+@router.get("/{job_id:id}/samples", summary="The responses behind the results", responses=NOT_FOUND)
 def list_samples(
     *,
     job_id: JobId,
@@ -124,7 +124,7 @@ def list_samples(
 
 
 @router.get(
-    "/{job_id}/verdict-changes",
+    "/{job_id:id}/verdict-changes",
     summary="What a regrade judged otherwise",
     responses=NOT_FOUND | {400: problem("The job is no regrade.")},
 )
@@ -134,7 +134,7 @@ def get_verdict_changes(job_id: JobId, operations: FromApp) -> VerdictChanges:
 
 
 @router.get(
-    "/{job_id}/sample-plan",
+    "/{job_id:id}/sample-plan",
     summary="Samples that resolve a difference, and their cost",
     responses=NOT_FOUND | {400: problem("A bad parameter, or no evaluation to plan from.")},
 )

@@ -88,7 +88,7 @@ def list_jobs(
 
 
 @router.patch(
-    "/{job_id}",
+    "/{job_id:id}",
     response_model=Job,
     summary="Change labels or priority",
     responses=NOT_FOUND
@@ -112,7 +112,7 @@ def _verb(
     name: str, summary: str, conflict: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return router.post(
-        f"/{{job_id}}:{name}",
+        f"/{{job_id:id}}:{name}",
         response_model=Job,
         summary=summary,
         responses=NOT_FOUND | {409: problem(conflict)},
@@ -144,7 +144,7 @@ def resume_job(job_id: JobId, operations: FromApp) -> Response:
 
 
 @router.delete(
-    "/{job_id}",
+    "/{job_id:id}",
     status_code=204,
     summary="Delete a job that has ended",
     responses=NOT_FOUND | {409: problem("The job has not ended, or another job needs it.")},
@@ -155,7 +155,7 @@ def delete_job(job_id: JobId, operations: FromApp) -> None:
 
 
 @router.get(
-    "/{job_id}/attempts",
+    "/{job_id:id}/attempts",
     summary="Who worked on a job, and how it went",
     responses=NOT_FOUND | NOT_MODIFIED,
     dependencies=[UNLESS_KNOWN],
@@ -166,7 +166,7 @@ def list_attempts(job_id: JobId, operations: FromApp) -> JobAttempts:
 
 
 @router.get(
-    "/{job_id}/events",
+    "/{job_id:id}/events",
     summary="History of a job, oldest first",
     responses=NOT_FOUND | NOT_MODIFIED,
     dependencies=[UNLESS_KNOWN],

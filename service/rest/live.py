@@ -62,9 +62,9 @@ STREAM_ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/{job_id}", include_in_schema=False)
+@router.head("/{job_id:id}", include_in_schema=False)
 @router.get(
-    "/{job_id}",
+    "/{job_id:id}",
     response_model=Job,
     summary="Get a job",
     responses=NOT_FOUND | NOT_MODIFIED | answer(EXAMPLE_JOB),
@@ -187,7 +187,7 @@ async def watch_jobs(
 
 
 @router.get(
-    "/{job_id}/events:stream",
+    "/{job_id:id}/events:stream",
     response_class=EventStreamResponse,
     status_code=200,  # FastAPI cannot tell it from the class
     summary="Stream of a job's history, until it ends",

@@ -93,7 +93,7 @@ def query_metrics(
 
 
 @router.get(
-    "/jobs/{job_id}/metrics:latest",
+    "/jobs/{job_id:id}/metrics:latest",
     summary="The newest value of every metric of a job",
     responses=NOT_FOUND | NOT_MODIFIED | {200: _ok(EXAMPLE_LATEST)},
     dependencies=[UNLESS_KNOWN],

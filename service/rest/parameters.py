@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Path, Query, Request
 from fastapi.params import Depends
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import Caller
@@ -14,6 +15,15 @@ from service.operations import MAX_COUNT, Operations
 from service.rest.problems import MEDIA_TYPE, ProblemDetails
 
 VERSION_ETAG = re.compile(r'"(0|[1-9][0-9]{0,15})"')
+
+
+class IdConvertor(StringConvertor):
+    """`{job_id:id}` of an address. No id holds a colon, which is where a verb begins: `/v1/jobs/ID:cancel` is of no job."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("id", IdConvertor())
 
 
 def problem(description: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def list_studies(
 
 
 @router.get(
-    "/studies/{study_id}",
+    "/studies/{study_id:id}",
     response_model=Study,
     summary="A study with its runs",
     responses=NOT_FOUND,
@@ -93,7 +93,7 @@ def _verb(
     name: str, summary: str, conflict: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return router.post(
-        f"/studies/{{study_id}}:{name}",
+        f"/studies/{{study_id:id}}:{name}",
         response_model=Study,
         summary=summary,
         responses=NOT_FOUND | {409: problem(conflict)},
@@ -119,7 +119,7 @@ def resume_study(study_id: StudyId, operations: FromApp) -> Response:
 
 
 @router.delete(
-    "/studies/{study_id}",
+    "/studies/{study_id:id}",
     status_code=204,
     summary="Delete a study that has ended",
     responses=NOT_FOUND | {409: problem("The study has not ended.")},
@@ -130,7 +130,7 @@ def delete_study(study_id: StudyId, operations: FromApp) -> None:
 
 
 @router.get(
-    "/studies/{study_id}/events", summary="History of a study, oldest first", responses=NOT_FOUND
+    "/studies/{study_id:id}/events", summary="History of a study, oldest first", responses=NOT_FOUND
 )
 def list_study_events(
     study_id: StudyId,
@@ -142,7 +142,7 @@ def list_study_events(
 
 
 @router.get(
-    "/studies/{study_id}/verdict",
+    "/studies/{study_id:id}/verdict",
     response_model=StudyVerdict,
     summary="What a study found",
     responses=NOT_FOUND,

@@ -106,7 +106,7 @@ def list_webhooks(
 
 
 @router.get(
-    "/{webhook_id}",
+    "/{webhook_id:id}",
     response_model=Webhook,
     summary="Get a webhook",
     responses=NO_SUCH_WEBHOOK | {200: _example(EXAMPLE_WEBHOOK)},
@@ -117,7 +117,7 @@ def get_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
 
 
 @router.patch(
-    "/{webhook_id}",
+    "/{webhook_id:id}",
     response_model=Webhook,
     summary="Change a webhook",
     responses=NO_SUCH_WEBHOOK | BAD_TARGET | {200: _example(EXAMPLE_WEBHOOK)},
@@ -132,7 +132,7 @@ def patch_webhook(
 
 
 @router.delete(
-    "/{webhook_id}",
+    "/{webhook_id:id}",
     status_code=204,
     summary="Delete a webhook",
     responses=NO_SUCH_WEBHOOK,
@@ -144,7 +144,7 @@ def delete_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
 
 
 @router.post(
-    "/{webhook_id}:rotateSecret",
+    "/{webhook_id:id}:rotateSecret",
     response_model=NewWebhook,
     summary="Replace the secret of a webhook",
     response_description="The webhook with its new secret, shown this once.",
@@ -156,7 +156,7 @@ def rotate_webhook_secret(webhook_id: WebhookId, operations: FromApp) -> Respons
 
 
 @router.post(
-    "/{webhook_id}:test",
+    "/{webhook_id:id}:test",
     status_code=202,
     response_model=Delivery,
     summary="Try a webhook",
@@ -169,7 +169,7 @@ def test_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
 
 
 @router.get(
-    "/{webhook_id}/deliveries",
+    "/{webhook_id:id}/deliveries",
     response_model=DeliveryPage,
     summary="List the deliveries of a webhook, newest first",
     responses=NO_SUCH_WEBHOOK
@@ -207,7 +207,7 @@ def list_webhook_deliveries(
 
 
 @router.get(
-    "/{webhook_id}/deliveries/{delivery_id}",
+    "/{webhook_id:id}/deliveries/{delivery_id:id}",
     response_model=DeliveryDetail,
     summary="Get a delivery with its body and its attempts",
     responses=NO_SUCH_DELIVERY | {200: _example(EXAMPLE_DETAIL)},
@@ -220,7 +220,7 @@ def get_webhook_delivery(
 
 
 @router.post(
-    "/{webhook_id}/deliveries/{delivery_id}:redeliver",
+    "/{webhook_id:id}/deliveries/{delivery_id:id}:redeliver",
     status_code=202,
     response_model=Delivery,
     summary="Deliver once more",

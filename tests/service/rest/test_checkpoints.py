@@ -111,7 +111,7 @@ def test_what_is_not_there_or_not_as_it_was_saved_is_refused(api, saved, address
         ("/4/files/..%2f..%2fx", 404, "RESOURCE_NOT_FOUND"),
         ("/4/files/%00", 404, "RESOURCE_NOT_FOUND"),
         ("/newest", 400, "INVALID_ARGUMENT"),
-        ("/4:unpack", 400, "INVALID_ARGUMENT"),
+        ("/4:unpack", 404, "ROUTE_NOT_FOUND"),
     ):
         answer = api.get(address + path)
         assert (answer.status_code, answer.json()["code"]) == (status, code), path

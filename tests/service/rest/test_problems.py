@@ -122,6 +122,33 @@ def test_a_wrong_method_is_refused_with_the_right_ones(api):
 
 
 @pytest.mark.parametrize(
+    "verb",
+    [
+        "jobs/a:cancel",
+        f"jobs/{'0' * 32}:pause",
+        "jobs/a/checkpoints/final:export",
+        "studies/a:cancel",
+        "api-keys/a:rotate",
+        "webhooks/a:test",
+        "webhooks/a/deliveries/b:redeliver",
+    ],
+)
+def test_the_address_of_a_verb_takes_a_post_only_and_is_that_of_no_id(api, verb):
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        refused = api.request(method, f"/v1/{verb}", json={})
+        assert_is_problem(refused, 405, "METHOD_NOT_ALLOWED")
+        assert refused.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "path", ["jobs/a:frob", "jobs/a/checkpoints/4:frob", "studies/a:frob", "webhooks/a:cancel"]
+)
+def test_a_verb_that_there_is_not_is_no_address_at_all(api, path):
+    for method in ("GET", "POST", "DELETE"):
+        assert_is_problem(api.request(method, f"/v1/{path}", json={}), 404, "ROUTE_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
     ("path", "field"),
     [
         ("/v1/jobs?page_size=0", "page_size"),
