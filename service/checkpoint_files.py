@@ -1,7 +1,7 @@
 """The files of a job's checkpoints, where this host sees the artifact store: named, opened, archived."""
 
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -67,7 +67,7 @@ class Archive:
 
     file_name: str
     size_bytes: int
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes]
 
 
 class CheckpointOperations:
@@ -181,7 +181,7 @@ def _archive(
     for each in names:
         folder.check(each)  # before the first byte goes out, an error can still be an answer
 
-    def chunks() -> Iterator[bytes]:
+    def chunks() -> Generator[bytes]:
         for each in names:
             yield headers[each]
             yield from folder.chunks(each)

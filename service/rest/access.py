@@ -27,7 +27,7 @@ SECURITY_SCHEMES = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key: `Authorization: Bearer dg_…`. Scope read is for GET, write for all else, "
+        "description": "An API key: `Authorization: Bearer dg_…`. Scope read is for GET and HEAD, write for all else, "
         "admin for `/v1/api-keys` and `/v1/webhooks`. A server on loopback that never had a key needs none.",
     }
 }

@@ -32,6 +32,7 @@ from service.rest import (
 from service.rest.access import SECURITY_SCHEMES, Access
 from service.rest.body_limit import BodyLimit
 from service.rest.conditional import install_not_modified
+from service.rest.head_requests import HeadRequests
 from service.rest.parameters import problem
 from service.rest.polled_jobs import PolledJobs
 from service.rest.problems import ProblemDetails, install_error_handlers
@@ -43,7 +44,8 @@ from service.settings import Settings
 
 DESCRIPTION = (
     "Bodies are JSON in UTF-8 unless said otherwise. A query parameter that an address does not know is refused, "
-    "and so is one that is given twice and is no list: a misspelt filter never lists everything. Every refusal is "
+    "and so is one that is given twice and is no list: a misspelt filter never lists everything. HEAD is taken wherever "
+    "GET is. Every refusal is "
     "`application/problem+json` with a stable `code`; `violations` names the fields at fault."
 )
 DASHBOARD_FOLDER = Path(dashboard.__file__ or "").parent
@@ -100,6 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     install_not_modified(app)
     # The last one added sees a request first: who may not ask sends no body.
+    app.add_middleware(HeadRequests)
     app.add_middleware(SubmittedJobs, operations=operations)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=datasets.STREAMED)
     app.add_middleware(PolledJobs, operations=operations)

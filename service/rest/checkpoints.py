@@ -13,6 +13,7 @@ from service.jobs.export_spec import ExportRequest
 from service.jobs.results import Job, JobCheckpoints
 from service.rest.answers import REVALIDATE, job_response
 from service.rest.checkpoint_examples import CONTENT_EXAMPLE, EXPORT_EXAMPLES, LIST_EXAMPLE
+from service.rest.closing_stream import ClosingStream
 from service.rest.conditional import (
     NOT_MODIFIED,
     UNLESS_KNOWN,
@@ -106,7 +107,9 @@ def get_archive(
         "Content-Disposition": f'attachment; filename="{archive.file_name}"',
         "Cache-Control": REVALIDATE,
     }
-    return StreamingResponse(archive.chunks, headers=headers, media_type="application/x-tar")
+    return ClosingStream(
+        archive.chunks, source=archive.chunks, headers=headers, media_type="application/x-tar"
+    )
 
 
 @router.post(

@@ -12,6 +12,7 @@ from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.datasets import Dataset, DatasetPage
 from service.jobs.problem_sources import EXAMPLE_ID
 from service.rest.answers import json_response
+from service.rest.closing_stream import ClosingStream
 from service.rest.parameters import FromApp, PageToken, problem
 from service.rest.streamed_body import answer_streamed
 
@@ -138,8 +139,9 @@ def get_dataset(dataset_id: DatasetId, operations: FromApp) -> Dataset:
 def download_dataset(dataset_id: DatasetId, operations: FromApp) -> StreamingResponse:
     """The content as a stream of JSONL."""
     dataset, content = operations.datasets.open_content(dataset_id)
-    return StreamingResponse(
+    return ClosingStream(
         _pieces(content),
+        source=content,
         media_type=MEDIA_TYPES[0],
         headers={
             "Content-Length": str(os.fstat(content.fileno()).st_size),
@@ -189,6 +191,5 @@ def _unsupported(header: str, given: str, *, allowed: str) -> DriftgateError:
 
 
 def _pieces(content: BinaryIO) -> Iterator[bytes]:
-    with content:
-        while piece := content.read(PIECE_BYTES):
-            yield piece
+    while piece := content.read(PIECE_BYTES):
+        yield piece

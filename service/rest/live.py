@@ -62,7 +62,6 @@ STREAM_ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/{job_id:id}", include_in_schema=False)
 @router.get(
     "/{job_id:id}",
     response_model=Job,

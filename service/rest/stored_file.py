@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from fastapi import Response
-from fastapi.responses import StreamingResponse
 
 from service.checkpoint_files import OpenedFile
+from service.rest.closing_stream import ClosingStream
 
 CHUNK_BYTES = 2**20
 ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
@@ -37,8 +37,10 @@ def stored_file_response(
     }
     if is_part:
         all_headers["Content-Range"] = f"bytes {first}-{end - 1}/{size_bytes}"
-    return StreamingResponse(
-        _pieces(file.open(), first=first, end=end),
+    content = file.open()
+    return ClosingStream(
+        _pieces(content, first=first, end=end),
+        source=content,
         status_code=206 if is_part else 200,
         headers=all_headers,
         media_type="application/octet-stream",
@@ -55,8 +57,7 @@ def _bounds(
 
 
 def _pieces(content: BinaryIO, *, first: int, end: int) -> Iterator[bytes]:
-    with content:
-        content.seek(first)
-        while first < end and (piece := content.read(min(CHUNK_BYTES, end - first))):
-            first += len(piece)
-            yield piece
+    content.seek(first)
+    while first < end and (piece := content.read(min(CHUNK_BYTES, end - first))):
+        first += len(piece)
+        yield piece
