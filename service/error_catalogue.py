@@ -95,6 +95,9 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.PAYLOAD_TOO_LARGE: CatalogueEntry(
         413, "RESOURCE_EXHAUSTED", retryable=False, meaning="The request is larger than allowed."
     ),
+    ErrorCode.RANGE_NOT_SATISFIABLE: CatalogueEntry(
+        416, "OUT_OF_RANGE", retryable=False, meaning="The range lies beyond the end of the file."
+    ),
     ErrorCode.UNAUTHENTICATED: CatalogueEntry(
         401, "UNAUTHENTICATED", retryable=False, meaning="An API key is needed."
     ),

@@ -1,17 +1,16 @@
 """/v1/jobs/{id}/checkpoints: saved students listed, downloaded and exported."""
 
-import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from service.checkpoint_files import Part
-from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.checkpoint_manifest import CheckpointContent
 from service.jobs.export_spec import ExportRequest
 from service.jobs.results import Job, JobCheckpoints
 from service.rest.answers import REVALIDATE, job_response
+from service.rest.byte_ranges import ReadableRange, is_beyond_end, range_refused
 from service.rest.checkpoint_examples import CONTENT_EXAMPLE, EXPORT_EXAMPLES, LIST_EXAMPLE
 from service.rest.closing_stream import ClosingStream
 from service.rest.conditional import (
@@ -23,10 +22,6 @@ from service.rest.conditional import (
 )
 from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, IdempotencyKey, JobId, problem
 from service.rest.stored_file import stored_file_response
-
-RANGE_UNIT = "bytes="
-RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})")
-MAX_RANGES = 100
 
 NOT_HERE: dict[int | str, dict[str, Any]] = {
     404: problem(
@@ -45,7 +40,7 @@ FILE: dict[int | str, dict[str, Any]] = {
         "content": {"application/octet-stream": BINARY, "multipart/byteranges": BINARY},
     },
     400: problem("A bad parameter."),
-    416: {"description": "`Range` lies beyond the end of the file. No body."},
+    416: problem("`Range` lies beyond the end of the file; `Content-Range` says how long it is."),
 }
 
 
@@ -153,26 +148,6 @@ def get_checkpoint(job_id: JobId, step: Step, operations: FromApp) -> Checkpoint
     return operations.checkpoint_files.content(job_id, step)
 
 
-def _readable_range(
-    value: Annotated[
-        str | None,
-        Header(alias="Range", max_length=1000, description="Such as `bytes=0-1023`."),
-    ] = None,
-) -> str | None:
-    """The header. Raises INVALID_ARGUMENT for what the response could not read."""
-    parts = (value or "bytes=0-").removeprefix(RANGE_UNIT).split(",")
-    matches = [RANGE.fullmatch(part.strip()) for part in parts]
-    is_readable = value is None or (value.startswith(RANGE_UNIT) and len(parts) <= MAX_RANGES)
-    if not is_readable or not all(match and _is_forward(match) for match in matches):
-        allowed = f"bytes=FIRST-LAST, up to {MAX_RANGES} of them with commas"
-        raise DriftgateError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"Range: given {str(value)[:100]!r}, allowed: {allowed}.",
-            [Violation("range", str(value)[:100], allowed)],
-        )
-    return value
-
-
 @router.get(
     "/{step:id}/files/{name:path}",
     response_class=FileResponse,
@@ -186,7 +161,7 @@ def get_file(
     step: Step,
     name: Annotated[str, Path(max_length=1000, description="As the checkpoint lists it.")],
     operations: FromApp,
-    asked: Annotated[str | None, Depends(_readable_range)],
+    asked: ReadableRange,
     if_none_match: IfNoneMatch = None,
     if_range: Annotated[str | None, Header(max_length=200, description="The ETag.")] = None,
 ) -> Response:
@@ -198,15 +173,14 @@ def get_file(
     headers = {"ETag": etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
     if file.path is None:
         return stored_file_response(file, asked=asked, if_range=if_range, headers=headers)
-    return FileResponse(
+    whole_or_part = FileResponse(
         file.path,
         headers=headers,
         media_type="application/octet-stream",
         filename=file.file_name,
         stat_result=file.path.stat(),
     )
-
-
-def _is_forward(match: re.Match[str]) -> bool:
-    first, last, _ = match.groups()
-    return not first or not last or int(first) <= int(last)
+    counts = if_range in (None, etag, whole_or_part.headers["last-modified"])
+    if asked is not None and counts and is_beyond_end(asked, size_bytes=file.size_bytes):
+        return range_refused(asked, size_bytes=file.size_bytes)
+    return whole_or_part

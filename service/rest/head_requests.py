@@ -27,8 +27,11 @@ class HeadRequests:
             # Out of whatever answers, before it reads a body that may be a large file or a stream without an end.
             raise _HeadSentError
 
+        # A range is of a body (RFC 9110, 14.2: to be ignored).
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        as_get = {**scope, "method": HTTPMethod.GET.value, "headers": headers}
         with suppress(_HeadSentError):
-            await self._app({**scope, "method": HTTPMethod.GET.value}, receive, send_head)
+            await self._app(as_get, receive, send_head)
 
 
 class _HeadSentError(Exception):

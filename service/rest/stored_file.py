@@ -7,6 +7,7 @@ from typing import BinaryIO
 from fastapi import Response
 
 from service.checkpoint_files import OpenedFile
+from service.rest.byte_ranges import is_beyond_end, range_refused
 from service.rest.closing_stream import ClosingStream
 
 CHUNK_BYTES = 2**20
@@ -22,12 +23,12 @@ def stored_file_response(
     """
     size_bytes = file.size_bytes
     first, end = 0, size_bytes
+    asked = asked if if_range in (None, headers["ETag"]) else None
+    if asked is not None and is_beyond_end(asked, size_bytes=size_bytes):
+        return range_refused(asked, size_bytes=size_bytes)
     match = ONE_RANGE.fullmatch(asked or "")
-    is_part = match is not None and if_range in (None, headers["ETag"])
-    if match is not None and is_part:
+    if match is not None:
         first, end = _bounds(*match.groups(), size_bytes=size_bytes)
-        if first >= end:
-            return Response(status_code=416, headers={"Content-Range": f"bytes */{size_bytes}"})
     quoted = file.file_name.replace("\\", "\\\\").replace('"', '\\"')
     all_headers = {
         **headers,
@@ -35,13 +36,13 @@ def stored_file_response(
         "Content-Length": str(end - first),
         "Content-Disposition": f'attachment; filename="{quoted}"',
     }
-    if is_part:
+    if match is not None:
         all_headers["Content-Range"] = f"bytes {first}-{end - 1}/{size_bytes}"
     content = file.open()
     return ClosingStream(
         _pieces(content, first=first, end=end),
         source=content,
-        status_code=206 if is_part else 200,
+        status_code=200 if match is None else 206,
         headers=all_headers,
         media_type="application/octet-stream",
     )
@@ -50,7 +51,7 @@ def stored_file_response(
 def _bounds(
     first: str | None, last: str | None, num_last: str | None, *, size_bytes: int
 ) -> tuple[int, int]:
-    """First byte, and that after the last; not in order where the file has none of them."""
+    """First byte, and that after the last."""
     if first is None:
         return max(0, size_bytes - int(num_last or 0)), size_bytes
     return int(first), min(size_bytes, int(last) + 1) if last else size_bytes

@@ -76,12 +76,30 @@ def test_a_part_of_a_file_is_sent_where_a_range_asks_for_it(api, weights, asked,
     assert (changed.status_code, len(changed.content)) == (200, 4096)
 
 
-def test_several_ranges_come_in_one_answer_and_one_beyond_the_end_is_refused(api, weights):
+def test_several_ranges_come_in_one_answer(api, weights):
     several = api.get(weights, headers={"Range": "bytes=0-1, 8-9"})
     assert several.headers["content-type"].startswith("multipart/byteranges")
     assert (several.status_code, several.content.count(b"Content-Range")) == (206, 2)
-    beyond = api.get(weights, headers={"Range": "bytes=4096-"})
-    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */4096")
+
+
+def assert_refuses_ranges_beyond_the_end(client, weights):
+    """Of a file of 4,096 bytes."""
+    for asked in ("bytes=4096-", "bytes=99999-", "bytes=-0", "bytes=0-1, 4096-4097"):
+        for if_range in ({}, {"If-Range": WEIGHTS_ETAG}):
+            beyond = client.get(weights, headers={"Range": asked} | if_range)
+            assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */4096")
+            assert beyond.headers["content-type"] == "application/problem+json"
+            assert beyond.json()["code"] == "RANGE_NOT_SATISFIABLE"
+            assert beyond.json()["violations"][0]["given"] == asked
+    changed = client.get(weights, headers={"Range": "bytes=4096-", "If-Range": '"other"'})
+    assert (changed.status_code, len(changed.content)) == (200, 4096)
+
+
+def test_a_range_beyond_the_end_is_refused_with_the_size_of_the_file(api, weights):
+    assert_refuses_ranges_beyond_the_end(api, weights)
+    since = {"If-Range": api.head(weights).headers["last-modified"]}
+    beyond = api.get(weights, headers={"Range": "bytes=4096-"} | since)
+    assert beyond.json()["code"] == "RANGE_NOT_SATISFIABLE"
 
 
 @pytest.mark.parametrize(
@@ -258,9 +276,7 @@ def test_a_file_of_an_object_store_is_downloaded_whole_and_in_parts(weights_in_b
         part = client.get(weights, headers={"Range": asked, "If-Range": WEIGHTS_ETAG})
         assert (part.status_code, part.content) == (206, WEIGHTS[first : last + 1]), asked
         assert part.headers["content-range"] == f"bytes {first}-{last}/4096"
-    for asked in ("bytes=4096-", "bytes=-0"):
-        beyond = client.get(weights, headers={"Range": asked})
-        assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */4096")
+    assert_refuses_ranges_beyond_the_end(client, weights)
     for headers in ({"Range": "bytes=0-1, 4-5"}, {"Range": "bytes=0-1", "If-Range": '"old"'}):
         whole = client.get(weights, headers=headers)
         assert (whole.status_code, whole.content) == (200, WEIGHTS)

@@ -41,6 +41,7 @@ class Case:
 NOT_MET_BY_BOTH: Mapping[ErrorCode, str] = {
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "gRPC has one content type; its core refuses others itself.",
     ErrorCode.METHOD_NOT_ALLOWED: "An RPC has no method of HTTP that could be another.",
+    ErrorCode.RANGE_NOT_SATISFIABLE: "An RPC has an offset in place of a range: INVALID_ARGUMENT.",
     ErrorCode.FORBIDDEN_ORIGIN: "Only a browser sends an origin, and browsers do not speak gRPC.",
     ErrorCode.PROMPT_TOO_LONG: "Only the worker tokenizes prompts: the job fails with it.",
     ErrorCode.SECRET_NOT_FOUND: "Only the worker reads secrets: the job fails with it.",
