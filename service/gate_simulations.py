@@ -49,10 +49,8 @@ def simulate_gate(
 
     Raises INVALID_ARGUMENT for a gate that is none, NO_TOKEN_DRIFT where no update was kept.
     """
-    spec = job.spec
-    if not isinstance(spec, JobSpec):
-        raise _not_kept(job, f"it is of kind {spec.kind}, and only a distillation has drift")
-    gate = _changed_gate(spec.gate, changes)
+    spec = _spec_with_gate(job)
+    gate = changed_gate(job, changes)
     seen = _Seen(spec, gate)
     for kept in _kept_updates(job.id, result_store):
         seen.add(kept)
@@ -78,12 +76,21 @@ def simulate_gate(
     )
 
 
-def _changed_gate(own: GateSpec, changes: Mapping[str, object]) -> GateSpec:
-    """A hard gate ignores the strength, so an adaptive one of the job's own is no reason to refuse it."""
-    fields = own.model_dump()
+def changed_gate(job: Job, changes: Mapping[str, object]) -> GateSpec:
+    """The job's own gate with `changes`. Raises INVALID_ARGUMENT for a gate that is none.
+
+    A hard gate ignores the strength, so an adaptive one of the job's own is no reason to refuse it.
+    """
+    fields = _spec_with_gate(job).gate.model_dump()
     if changes.get("kernel") == Kernel.HARD:
         del fields["strength"]
     return parse_request(GateSpec, fields | dict(changes))
+
+
+def _spec_with_gate(job: Job) -> JobSpec:
+    if not isinstance(job.spec, JobSpec):
+        raise _not_kept(job, f"it is of kind {job.spec.kind}, and only a distillation has drift")
+    return job.spec
 
 
 def _kept_updates(job_id: str, result_store: ResultStore) -> Iterator[KeptUpdate]:

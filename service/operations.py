@@ -12,7 +12,7 @@ from service.checkpoint_files import CheckpointOperations
 from service.comparisons import compare, plan_more_samples
 from service.datasets import DatasetOperations
 from service.errors import DriftgateError, ErrorCode, Violation
-from service.gate_simulations import simulate_gate
+from service.gate_simulations import changed_gate, simulate_gate
 from service.jobs.access import ANYONE, Caller
 from service.jobs.catalogues import BenchmarkCatalogue, ModelCatalogue
 from service.jobs.comparisons import Comparison, SamplePlan
@@ -320,6 +320,10 @@ class Operations:
 
     def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
         return self._result_store.drift_map(job_id, after_update=after_update, max_rows=max_rows)
+
+    def check_gate(self, job_id: str, changes: Mapping[str, object]) -> None:
+        """Raises what `simulate_gate` raises for these changes, before it has looked at any update."""
+        changed_gate(self._job_store.get(job_id), changes)
 
     def simulate_gate(self, job_id: str, changes: Mapping[str, object]) -> GateSimulation:
         """What the job's gate with these fields changed would have done to the updates that were kept."""

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Request, Response
@@ -48,23 +49,44 @@ def etag_of_versions(job_ids: Sequence[str], versions: Mapping[str, int]) -> str
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def _unless_known(
+@dataclass(frozen=True, slots=True)
+class JobTag:
+    """The ETag of every answer of a job of this version, and whether the client has it. None of a job that is not there."""
+
+    etag: str | None
+    is_known: bool
+
+    def spare_known(self) -> None:
+        """Raises NotModified where the client has the answer. For after every check of the parameters."""
+        if self.etag is not None and self.is_known:
+            raise NotModified(self.etag)
+
+
+def _tag_of_job(
     job_id: JobId, operations: FromApp, response: Response, if_none_match: IfNoneMatch = None
-) -> None:
+) -> JobTag:
     """Everything that a job has measured changes with its version, so that serves as the ETag.
 
     The version is read before the answer is: an answer may be newer than its ETag, never older.
     """
     mark = operations.job_marks([job_id]).get(job_id)
     if mark is None:
-        return  # the endpoint says so, unless a parameter is wrong too
+        return JobTag(None, is_known=False)  # the endpoint says so, unless a parameter is wrong too
     etag = etag_of_version(mark.version)
-    if is_known(if_none_match, etag):
-        raise NotModified(etag)
     response.headers.update(_validators(etag))
+    return JobTag(etag, is_known=is_known(if_none_match, etag))
 
 
-# For `dependencies=[…]` of an endpoint whose answer is a view, of a job that its path names.
+# For an endpoint whose answer is a view, of a job that its path names.
+TagOfJob = Annotated[JobTag, Depends(_tag_of_job)]
+
+
+async def _unless_known(tag: TagOfJob) -> None:
+    tag.spare_known()
+
+
+# For `dependencies=[…]` of such an endpoint that takes nothing but the job: it comes before the endpoint's own parameters
+# are looked at, and a wrong one is to be refused whatever the client has.
 UNLESS_KNOWN = Depends(_unless_known)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.gate_simulations import GateSimulation
 from service.jobs.loss_spec import Aggregation, Direction, Granularity, Kernel, Normalization
-from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.conditional import NOT_MODIFIED, TagOfJob
 from service.rest.gate_examples import GATE_SIMULATION_EXAMPLE
 from service.rest.parameters import NOT_FOUND, FromApp, JobId, problem
 
@@ -66,11 +66,11 @@ def _changes(
     | NOT_MODIFIED
     | GATE_SIMULATION_EXAMPLE
     | {400: problem("A gate that is none."), 409: problem("The job has kept no drift by token.")},
-    dependencies=[UNLESS_KNOWN],
 )
 def simulate_gate(
     job_id: JobId,
     operations: FromApp,
+    tag: TagOfJob,
     changes: Annotated[dict[str, Any], Depends(_changes)],
 ) -> GateSimulation:
     """Of the updates whose drift was kept token by token: how much the gate's weights differ, how much of the loss they
@@ -79,4 +79,6 @@ def simulate_gate(
     Nothing is trained, and a gate changes the weights that later updates start from: this is what the gate would have done
     to these updates, not what training under it would have become.
     """
+    operations.check_gate(job_id, changes)
+    tag.spare_known()
     return operations.simulate_gate(job_id, changes)

@@ -13,8 +13,9 @@ from service.jobs.results import (
     SamplePage,
     VerdictChanges,
 )
+from service.metric_queries import check_metric_names
 from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_PAGE_SIZE
-from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, TagOfJob
 from service.rest.gradient_examples import GRADIENT_FIDELITY_EXAMPLE
 from service.rest.parameters import (
     NOT_FOUND,
@@ -36,17 +37,19 @@ router = APIRouter(
     "/{job_id:id}/metrics",
     summary="Metrics of each update, in columns",
     responses=NOT_FOUND | NOT_MODIFIED,
-    dependencies=[UNLESS_KNOWN],
 )
 def get_metrics(
     job_id: JobId,
     operations: FromApp,
+    tag: TagOfJob,
     names: Annotated[
         list[str], Query(description="Metric names of the catalogue, repeatable; all if none.")
     ] = [],  # noqa: B006
     after_update: AfterUpdate = 0,
 ) -> JobMetrics:
     """What a resumed attempt computed anew replaces what the attempt before it had written."""
+    check_metric_names("names", names)
+    tag.spare_known()
     return operations.metrics(job_id, names=names, after_update=after_update)
 
 
@@ -54,16 +57,17 @@ def get_metrics(
     "/{job_id:id}/drift-map",
     summary="Drift by response position and update",
     responses=NOT_FOUND | NOT_MODIFIED,
-    dependencies=[UNLESS_KNOWN],
 )
 def get_drift_map(
     job_id: JobId,
     operations: FromApp,
+    tag: TagOfJob,
     after_update: AfterUpdate = 0,
     max_rows: Annotated[
         int, Query(ge=1, le=2000, description="Rows are thinned evenly to this many.")
     ] = 400,
 ) -> DriftMap:
+    tag.spare_known()
     return operations.drift_map(job_id, after_update=after_update, max_rows=max_rows)
 
 
@@ -84,16 +88,17 @@ def get_gradient_fidelity(job_id: JobId, operations: FromApp) -> GradientFidelit
     "/{job_id:id}/results",
     summary="pass@k with 95 % intervals",
     responses=NOT_FOUND | NOT_MODIFIED,
-    dependencies=[UNLESS_KNOWN],
 )
 def get_results(
     job_id: JobId,
     operations: FromApp,
+    tag: TagOfJob,
     include: Annotated[
         list[Literal["problems"]], Query(description="`problems`: (n, c) of every problem.")
     ] = [],  # noqa: B006
 ) -> JobResults:
     """The student before and after training, their paired difference, and the teacher if asked for."""
+    tag.spare_known()
     return operations.results(job_id, include_problems="problems" in include)
 
 

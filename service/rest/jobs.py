@@ -12,7 +12,7 @@ from service.jobs.results import Job, JobAttempts, JobEventPage, JobPage
 from service.jobs.spec import AnyJobSpec
 from service.operations import DEFAULT_NUM_EVENTS, DEFAULT_PAGE_SIZE, MAX_COUNT, MAX_PAGE_SIZE
 from service.rest.answers import job_response, json_response, submitted_response
-from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, TagOfJob
 from service.rest.job_examples import EXAMPLES, PATCH_EXAMPLES
 from service.rest.job_filters import job_filter
 from service.rest.parameters import (
@@ -169,12 +169,13 @@ def list_attempts(job_id: JobId, operations: FromApp) -> JobAttempts:
     "/{job_id:id}/events",
     summary="History of a job, oldest first",
     responses=NOT_FOUND | NOT_MODIFIED,
-    dependencies=[UNLESS_KNOWN],
 )
 def list_events(
     job_id: JobId,
     operations: FromApp,
+    tag: TagOfJob,
     after: Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only events after this seq.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_NUM_EVENTS,
 ) -> JobEventPage:
+    tag.spare_known()
     return operations.list_events(job_id, after=after, limit=limit)

@@ -235,6 +235,28 @@ def test_the_parts_of_an_unchanged_job_are_not_sent_again(api, spec):
     assert api.get(f"/v1/jobs/{'0' * 32}/events", headers=headers).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "events?after=-1",
+        "events?limit=0",
+        "attempts?limit=1",
+        "metrics?names=nope",
+        "metrics?after_update=x",
+        "drift-map?max_rows=0",
+        "results?include=nope",
+        "gate:simulate?kernel=soft",
+        "gate:simulate?block_size=0",
+        "gate:simulate?min_span=9&max_span=8",
+    ],
+)
+def test_a_wrong_parameter_is_refused_whatever_the_client_has(api, spec, query):
+    address = f"/v1/jobs/{api.post('/v1/jobs', json=spec).json()['id']}/{query}"
+    for headers in ({}, {"If-None-Match": '"1"'}, {"If-None-Match": "*"}):
+        refused = api.get(address, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, ErrorCode.INVALID_ARGUMENT)
+
+
 def test_every_write_of_a_worker_changes_the_etag(live, spec):
     """Of those that add no event; the event of the others has its own test."""
     job_id = live.submit(spec)
