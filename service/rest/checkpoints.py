@@ -19,6 +19,7 @@ from service.rest.conditional import (
     IfNoneMatch,
     is_known,
     not_modified,
+    unless_same,
 )
 from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, IdempotencyKey, JobId, problem
 from service.rest.stored_file import stored_file_response
@@ -140,12 +141,20 @@ def export_checkpoint(
 
 @router.get(
     "/{step:id}",
+    response_model=CheckpointContent,
     summary="Get a checkpoint and its files",
-    responses=_answered(CONTENT_EXAMPLE) | {400: problem("A bad parameter.")} | NOT_HERE | CORRUPT,
+    responses=_answered(CONTENT_EXAMPLE)
+    | {400: problem("A bad parameter.")}
+    | NOT_MODIFIED
+    | NOT_HERE
+    | CORRUPT,
 )
-def get_checkpoint(job_id: JobId, step: Step, operations: FromApp) -> CheckpointContent:
+def get_checkpoint(
+    job_id: JobId, step: Step, operations: FromApp, if_none_match: IfNoneMatch = None
+) -> Response:
     """Sizes and hashes as its manifest has them; the files themselves are not read."""
-    return operations.checkpoint_files.content(job_id, step)
+    content = operations.checkpoint_files.content(job_id, step)
+    return unless_same(content, if_none_match=if_none_match)
 
 
 @router.get(

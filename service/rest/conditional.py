@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Request, Response
+from pydantic import BaseModel
 
-from service.rest.answers import REVALIDATE, etag_of_version
+from service.rest.answers import REVALIDATE, etag_of_version, json_response
 from service.rest.parameters import FromApp, JobId
 
 OPAQUE_TAG = re.compile(r'"[^"]*"')
@@ -88,6 +89,19 @@ async def _unless_known(tag: TagOfJob) -> None:
 # For `dependencies=[…]` of such an endpoint that takes nothing but the job: it comes before the endpoint's own parameters
 # are looked at, and a wrong one is to be refused whatever the client has.
 UNLESS_KNOWN = Depends(_unless_known)
+
+
+def unless_same(view: BaseModel, *, if_none_match: str | None) -> Response:
+    """The view with the hash of its bytes as a strong ETag, or 304: it is made each time, but not sent where it is the same.
+
+    For an answer that no version stands for, such as a list.
+    """
+    response = json_response(view)
+    etag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    if is_known(if_none_match, etag):
+        return not_modified(etag)
+    response.headers.update(_validators(etag))
+    return response
 
 
 def install_not_modified(app: FastAPI) -> None:

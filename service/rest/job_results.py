@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from service.jobs.comparisons import SamplePlan
 from service.jobs.gradient_fidelity import GradientFidelity
@@ -15,7 +15,7 @@ from service.jobs.results import (
 )
 from service.metric_queries import check_metric_names
 from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_PAGE_SIZE
-from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, TagOfJob
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, IfNoneMatch, TagOfJob, unless_same
 from service.rest.gradient_examples import GRADIENT_FIDELITY_EXAMPLE
 from service.rest.parameters import (
     NOT_FOUND,
@@ -102,7 +102,12 @@ def get_results(
     return operations.results(job_id, include_problems="problems" in include)
 
 
-@router.get("/{job_id:id}/samples", summary="The responses behind the results", responses=NOT_FOUND)
+@router.get(
+    "/{job_id:id}/samples",
+    response_model=SamplePage,
+    summary="The responses behind the results",
+    responses=NOT_FOUND | NOT_MODIFIED,
+)
 def list_samples(
     *,
     job_id: JobId,
@@ -115,9 +120,10 @@ def list_samples(
     ] = None,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     page_token: PageToken = None,
-) -> SamplePage:
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """How each was drawn, its text, what was extracted, its verdict and the layer that decided it."""
-    return operations.samples(
+    page = operations.samples(
         job_id,
         limit=page_size,
         page_token=page_token,
@@ -126,6 +132,7 @@ def list_samples(
         problem_id=problem_id,
         verdict=verdict,
     )
+    return unless_same(page, if_none_match=if_none_match)
 
 
 @router.get(

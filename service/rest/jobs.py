@@ -12,7 +12,7 @@ from service.jobs.results import Job, JobAttempts, JobEventPage, JobPage
 from service.jobs.spec import AnyJobSpec
 from service.operations import DEFAULT_NUM_EVENTS, DEFAULT_PAGE_SIZE, MAX_COUNT, MAX_PAGE_SIZE
 from service.rest.answers import job_response, json_response, submitted_response
-from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, TagOfJob
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, IfNoneMatch, TagOfJob, unless_same
 from service.rest.job_examples import EXAMPLES, PATCH_EXAMPLES
 from service.rest.job_filters import job_filter
 from service.rest.parameters import (
@@ -70,7 +70,10 @@ def create_job(
 
 
 @router.get(
-    "", response_model=JobPage, summary="List jobs", responses={400: problem("A bad parameter.")}
+    "",
+    response_model=JobPage,
+    summary="List jobs",
+    responses=NOT_MODIFIED | {400: problem("A bad parameter.")},
 )
 def list_jobs(
     *,
@@ -79,12 +82,13 @@ def list_jobs(
     order_by: Annotated[JobOrder, Query()] = JobOrder.NEWEST,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     page_token: PageToken = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Newest first unless asked otherwise. A page token belongs to the filters and the order it came with."""
     page = operations.list_jobs(
         limit=page_size, page_token=page_token, wanted=wanted, order=order_by
     )
-    return json_response(page)
+    return unless_same(page, if_none_match=if_none_match)
 
 
 @router.patch(

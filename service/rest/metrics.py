@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from service.jobs.metric_queries import (
     DEFAULT_MAX_POINTS,
@@ -12,7 +12,7 @@ from service.jobs.metric_queries import (
     MetricX,
 )
 from service.metric_queries import MAX_JOBS, MAX_KEYS, MAX_POINTS, MIN_POINTS
-from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN
+from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, IfNoneMatch, unless_same
 from service.rest.parameters import NOT_FOUND, FromApp, JobId, problem
 
 EXAMPLE_JOB_ID = "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"
@@ -57,8 +57,11 @@ def _ok(example: object) -> dict[str, object]:
 
 @router.get(
     "/metrics:query",
+    response_model=MetricSeriesSet,
     summary="Curves of several jobs and metrics, thinned",
-    responses=NOT_FOUND | {200: _ok(EXAMPLE_SERIES), 400: problem("A bad parameter.")},
+    responses=NOT_FOUND
+    | NOT_MODIFIED
+    | {200: _ok(EXAMPLE_SERIES), 400: problem("A bad parameter.")},
 )
 def query_metrics(
     *,
@@ -81,15 +84,15 @@ def query_metrics(
     ] = DEFAULT_MAX_POINTS,
     x_from: End = None,
     x_to: End = None,
-) -> MetricSeriesSet:
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """Each bucket of a longer series keeps its least and its largest value, so no peak is lost.
 
     What a resumed attempt computed anew replaces what was there before. A value that is not finite is the
     string `NaN`, `Infinity` or `-Infinity`.
     """
-    return operations.query_metrics(
-        MetricQuery(tuple(job_id), tuple(key), x, max_points, x_from, x_to)
-    )
+    query = MetricQuery(tuple(job_id), tuple(key), x, max_points, x_from, x_to)
+    return unless_same(operations.query_metrics(query), if_none_match=if_none_match)
 
 
 @router.get(

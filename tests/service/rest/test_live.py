@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import json
 import threading
 import time
@@ -22,6 +23,7 @@ from service.storage.change_feed import place_of_feed_token
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
+from tests.saved_checkpoints import saved_job
 
 POLL_S = 0.05
 HEARTBEAT_S = 0.2
@@ -233,6 +235,36 @@ def test_the_parts_of_an_unchanged_job_are_not_sent_again(api, spec):
     assert {(each.status_code, each.content) for each in again} == {(304, b"")}
     assert {(each.status_code, each.headers["etag"]) for each in changed} == {(200, '"2"')}
     assert api.get(f"/v1/jobs/{'0' * 32}/events", headers=headers).status_code == 404
+
+
+def test_an_answer_without_a_version_is_sent_again_only_where_it_differs(
+    api, settings, sqlite_url, spec
+):
+    database = Database(sqlite_url)
+    job_id = saved_job(database, settings).job.id
+    addresses = [
+        "/v1/jobs",
+        "/v1/jobs?state=queued&page_size=1",
+        f"/v1/metrics:query?job_id={job_id}&key=train/loss",
+        f"/v1/jobs/{job_id}/samples",
+        f"/v1/jobs/{job_id}/checkpoints/4",
+    ]
+    for address in addresses:
+        first = api.get(address)
+        known = {"If-None-Match": f'"old", {first.headers["etag"]}'}
+        again = api.get(address, headers=known)
+        assert (again.status_code, again.content) == (304, b""), address
+        for header in ("etag", "cache-control"):
+            assert again.headers[header] == first.headers[header], address
+        digest = hashlib.sha256(first.content).hexdigest()
+        assert first.headers["etag"] == f'"{digest[:32]}"', address
+        wrong = address.partition("?")[0] + "?frob=1"
+        assert api.get(wrong, headers={"If-None-Match": "*"}).status_code == 400, address
+    listed = api.get("/v1/jobs")
+    api.post("/v1/jobs", json=spec)
+    changed = api.get("/v1/jobs", headers={"If-None-Match": listed.headers["etag"]})
+    assert (changed.status_code, len(changed.json()["jobs"])) == (200, 2)
+    database.close()
 
 
 @pytest.mark.parametrize(
