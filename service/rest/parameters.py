@@ -94,7 +94,11 @@ JobId = Annotated[str, Path(description="32 hexadecimal digits.")]
 AfterUpdate = Annotated[int, Query(ge=0, le=MAX_COUNT, description="Only updates after this one.")]
 
 PageToken = Annotated[
-    str | None, Query(max_length=1000, description="`next_page_token` of the page before.")
+    str | None,
+    Query(
+        max_length=1000,
+        description="`next_page_token` of the page before, under the same filters and order.",
+    ),
 ]
 
 K = Annotated[int, Query(ge=1, le=4096, description="Of pass@k.")]

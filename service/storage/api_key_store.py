@@ -24,7 +24,7 @@ from service.jobs.api_keys import (
     NewApiKey,
 )
 from service.storage.job_rows import is_job_id, new_job_id
-from service.storage.page_tokens import foreign_token, page_token, place_of_token
+from service.storage.page_tokens import PagedList
 from service.storage.sessions import Database
 from service.storage.tables import ApiKeyRow
 
@@ -32,6 +32,7 @@ KEY_PREFIX = "dg_"
 NUM_RANDOM_BYTES = 32
 NUM_CHARACTERS_SHOWN = 12
 LAST_USE_PRECISION = timedelta(minutes=1)
+PAGED = PagedList("api keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +98,13 @@ class ApiKeyStore:
         """Newest first: ids grow with time."""
         query = select(ApiKeyRow).order_by(ApiKeyRow.id.desc()).limit(limit + 1)
         if token:
-            (after,) = place_of_token(token, types=(str,))
-            if not is_job_id(str(after)):
-                raise foreign_token(token)
-            query = query.where(ApiKeyRow.id < after)
+            query = query.where(ApiKeyRow.id < PAGED.row_id(token, is_id=is_job_id))
         with self._database.read() as session:
             rows = session.scalars(query).all()
         page = rows[:limit]
         return ApiKeyPage(
             api_keys=tuple(_view(row) for row in page),
-            next_page_token=page_token([page[-1].id]) if len(rows) > limit else None,
+            next_page_token=PAGED.token(page[-1].id) if len(rows) > limit else None,
         )
 
     def find(self, key_sha256: str) -> FoundKey | None:

@@ -25,7 +25,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import JobChange, JobChanges
 from service.storage.job_rows import is_job_id, job_view
-from service.storage.page_tokens import page_token, place_of_token
+from service.storage.page_tokens import place_of_text, text_of_place
 from service.storage.tables import DeletedJobRow, JobRow
 
 # Sorts after every id by the rules of any language: ids are hexadecimal digits.
@@ -45,7 +45,7 @@ class FeedChange:
     @property
     def token(self) -> str:
         """Passed as `after`, it gives what follows this entry."""
-        return page_token(self.place)
+        return text_of_place(self.place)
 
 
 def next_change_seq(*, is_postgres: bool) -> ColumnElement[int]:
@@ -66,7 +66,7 @@ def read_changes(
     """
     horizon = _horizon(session, is_postgres=is_postgres)
     if after is None:
-        return JobChanges(changes=(), next_after=page_token((horizon - 1, LAST_ID)))
+        return JobChanges(changes=(), next_after=text_of_place((horizon - 1, LAST_ID)))
     place = place_of_feed_token(after)
     if place[0] >= horizon:
         raise _foreign_token(after)
@@ -106,8 +106,8 @@ def newest_place(session: Session, *, is_postgres: bool) -> FeedPlace:
 def place_of_feed_token(token: str) -> FeedPlace:
     """Raises INVALID_ARGUMENT for what is no token of this feed."""
     try:
-        seq, job_id = place_of_token(token, types=(int, str))
-    except DriftgateError:
+        seq, job_id = place_of_text(token, types=(int, str))
+    except ValueError:
         raise _foreign_token(token) from None
     if int(seq) < 0 or not (job_id == LAST_ID or is_job_id(str(job_id))):
         raise _foreign_token(token)

@@ -1,7 +1,6 @@
 """Uploaded problem sets in SQL; their files come and go while their id is locked."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import Text, cast, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
@@ -11,9 +10,11 @@ from service.jobs.datasets import Dataset, DatasetPage, datasets_named_by, is_da
 from service.jobs.spec import JobKind, RegradeJobSpec
 from service.jobs.state import TERMINAL_STATES
 from service.storage.job_rows import stored_spec
-from service.storage.page_tokens import foreign_token, page_token, place_of_token
+from service.storage.page_tokens import PagedList
 from service.storage.sessions import Database
 from service.storage.tables import DatasetRow, JobRow, UtcDateTime
+
+PAGED = PagedList("datasets")
 
 
 class DatasetStore:
@@ -66,7 +67,7 @@ class DatasetStore:
         place = tuple_(DatasetRow.created_at, DatasetRow.id)
         query = select(DatasetRow).order_by(DatasetRow.created_at.desc(), DatasetRow.id.desc())
         if page_token:
-            at, dataset_id = _place(page_token)
+            at, dataset_id = PAGED.time_and_id(page_token, is_id=is_dataset_id)
             query = query.where(place < tuple_(literal(at, UtcDateTime()), literal(dataset_id)))
         with self._database.read() as session:
             rows = session.scalars(query.limit(limit + 1)).all()
@@ -152,15 +153,4 @@ def _datasets_needed_by(session: Session, row: JobRow) -> frozenset[str]:
 
 
 def _token_after(row: DatasetRow) -> str:
-    return page_token([row.created_at.isoformat(), row.id])
-
-
-def _place(token: str) -> tuple[datetime, str]:
-    at, dataset_id = (str(part) for part in place_of_token(token, types=(str, str)))
-    try:
-        time = datetime.fromisoformat(at).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise foreign_token(token) from None
-    if not is_dataset_id(dataset_id):
-        raise foreign_token(token)
-    return time, dataset_id
+    return PAGED.token_of_time(row.created_at, row.id)

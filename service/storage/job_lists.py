@@ -1,16 +1,13 @@
 """Pages of jobs: filters and orders as SQL, and the place where the next page begins."""
 
-import hashlib
-import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, exists, literal, or_, select, tuple_
 
 from service.jobs.job_queries import JobFilter, JobOrder
 from service.storage.job_rows import is_job_id
-from service.storage.page_tokens import foreign_token, page_token, place_of_token
+from service.storage.page_tokens import PagedList
 from service.storage.tables import JobLabelRow, JobRow, UtcDateTime
 
 
@@ -20,7 +17,7 @@ def job_list(wanted: JobFilter, order: JobOrder, *, token: str | None) -> Select
     place = tuple_(time_column, JobRow.id)
     query = _narrowed(select(JobRow), wanted)
     if token:
-        at, job_id = _place(token, wanted, order)
+        at, job_id = _paged(wanted, order).time_and_id(token, is_id=is_job_id)
         start = tuple_(literal(at, UtcDateTime()), literal(job_id))
         query = query.where(place > start if order is JobOrder.OLDEST else place < start)
     if order is JobOrder.OLDEST:
@@ -31,7 +28,7 @@ def job_list(wanted: JobFilter, order: JobOrder, *, token: str | None) -> Select
 def token_after(row: JobRow, wanted: JobFilter, order: JobOrder) -> str:
     """The place in this list that follows the row."""
     at = row.updated_at if order is JobOrder.CHANGED_LAST else row.created_at
-    return page_token([_list_sha256(wanted, order), at.isoformat(), row.id])
+    return _paged(wanted, order).token_of_time(at, row.id)
 
 
 def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
@@ -56,18 +53,5 @@ def _narrowed(query: Select[Any], wanted: JobFilter) -> Select[Any]:
     return query
 
 
-def _place(token: str, wanted: JobFilter, order: JobOrder) -> tuple[datetime, str]:
-    list_sha256, at, job_id = place_of_token(token, types=(str, str, str))
-    try:
-        time = datetime.fromisoformat(str(at)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise foreign_token(token) from None
-    if not is_job_id(job_id) or list_sha256 != _list_sha256(wanted, order):
-        raise foreign_token(token)
-    return time, str(job_id)
-
-
-def _list_sha256(wanted: JobFilter, order: JobOrder) -> str:
-    """The start of a hash of what the list is of: under other filters a place means nothing."""
-    canonical = json.dumps([asdict(wanted), order], sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+def _paged(wanted: JobFilter, order: JobOrder) -> PagedList:
+    return PagedList("jobs", order=order, **asdict(wanted))

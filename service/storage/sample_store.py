@@ -20,8 +20,7 @@ from service.jobs.results import (
 from service.jobs.spec import ExportJobSpec, RegradeJobSpec
 from service.storage.job_rows import job_row, stored_spec
 from service.storage.new_rows import insert_new
-from service.storage.page_tokens import page_token as make_page_token
-from service.storage.page_tokens import place_of_token
+from service.storage.page_tokens import PagedList
 from service.storage.result_reads import stands
 from service.storage.sessions import Database
 from service.storage.state_moves import Lease, change_under_fence, held_row
@@ -103,7 +102,8 @@ class SampleStore:
 
         wanted: values of `stage`, `benchmark`, `problem_id` or `verdict`; None for any.
         """
-        after = None if page_token is None else _place_of_token(page_token)
+        paged = PagedList("samples", job_id=job_id, **wanted)
+        after = None if page_token is None else _place_of_token(paged, page_token)
         with self._database.read() as session:
             spec = stored_spec(job_row(session, job_id))
             if isinstance(spec, RegradeJobSpec):  # the samples are those of the job that it graded
@@ -123,7 +123,7 @@ class SampleStore:
             ),
             samples=tuple(_sample_view(row) for row in rows[:limit]),
             next_page_token=(
-                make_page_token(_place_of(rows[limit - 1])) if len(rows) > limit else None
+                paged.token(*_place_of(rows[limit - 1])) if len(rows) > limit else None
             ),
         )
 
@@ -196,8 +196,8 @@ def _without_text(query: Select[EvaluationSampleRow]) -> Select[EvaluationSample
     return query.options(defer(EvaluationSampleRow.text))
 
 
-def _place_of_token(token: str) -> SamplePlace:
-    stage, benchmark, position, sample_index = place_of_token(token, types=(str, str, int, int))
+def _place_of_token(paged: PagedList, token: str) -> SamplePlace:
+    stage, benchmark, position, sample_index = paged.place(token, types=(str, str, int, int))
     return str(stage), str(benchmark), int(position), int(sample_index)
 
 

@@ -1,7 +1,6 @@
 """Studies in SQL as clients read them: one, pages, their history."""
 
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, func, literal, select, tuple_
@@ -17,10 +16,12 @@ from service.jobs.studies import (
     StudyState,
 )
 from service.storage.job_rows import is_job_id
-from service.storage.page_tokens import foreign_token, page_token, place_of_token
+from service.storage.page_tokens import PagedList
 from service.storage.sessions import Database
 from service.storage.study_rows import RunRow, run_rows, study_row, study_view, summary_view
 from service.storage.tables import JobRow, StudyEventRow, StudyRow, StudyRunRow, UtcDateTime
+
+PAGED = PagedList("studies")
 
 
 class StudyReads:
@@ -44,7 +45,7 @@ class StudyReads:
             last = shown[-1] if len(rows) > limit else None
             return StudyPage(
                 studies=tuple(summary_view(row, runs[row.id]) for row in shown),
-                next_page_token=last and page_token([last.created_at.isoformat(), last.id]),
+                next_page_token=last and PAGED.token_of_time(last.created_at, last.id),
             )
 
     def events(self, study_id: str, *, after: int, limit: int) -> StudyEventPage:
@@ -103,14 +104,8 @@ def _page_of(token: str | None) -> Select[Any]:
     columns = StudyRow.__table__.columns
     query = select(*(column for column in columns if column.name != StudyRow.spec.key))
     if token:
-        at, study_id = place_of_token(token, types=(str, str))
-        try:
-            time = datetime.fromisoformat(str(at)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise foreign_token(token) from None
-        if not is_job_id(study_id):
-            raise foreign_token(token)
-        query = query.where(place < tuple_(literal(time, UtcDateTime()), literal(study_id)))
+        at, study_id = PAGED.time_and_id(token, is_id=is_job_id)
+        query = query.where(place < tuple_(literal(at, UtcDateTime()), literal(study_id)))
     return query.order_by(StudyRow.created_at.desc(), StudyRow.id.desc())
 
 

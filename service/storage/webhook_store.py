@@ -24,7 +24,7 @@ from service.jobs.webhooks import (
     WebhookSpec,
 )
 from service.storage.job_rows import is_job_id, new_job_id
-from service.storage.page_tokens import foreign_token, page_token, place_of_token
+from service.storage.page_tokens import PagedList
 from service.storage.sessions import Database
 from service.storage.tables import WebhookDeliveryRow, WebhookRow
 from service.storage.webhook_outbox import new_delivery
@@ -40,6 +40,7 @@ from service.webhook_signature import new_secret
 
 MAX_WEBHOOKS = 100  # each event asks all of them
 EARLIER_SECRET_GRACE = timedelta(hours=24)
+PAGED = PagedList("webhooks")
 
 
 class WebhookStore:
@@ -78,12 +79,12 @@ class WebhookStore:
     def list_webhooks(self, *, limit: int, token: str | None = None) -> WebhookPage:
         query = select(WebhookRow).order_by(WebhookRow.id.desc()).limit(limit + 1)
         if token:
-            query = query.where(WebhookRow.id < _place(token))
+            query = query.where(WebhookRow.id < PAGED.row_id(token, is_id=is_job_id))
         with self._database.read() as session:
             rows = session.scalars(query).all()
             return WebhookPage(
                 webhooks=tuple(webhook_view(row) for row in rows[:limit]),
-                next_page_token=_next_token(rows, limit),
+                next_page_token=PAGED.token(rows[limit - 1].id) if len(rows) > limit else None,
             )
 
     def update(self, webhook_id: str, changes: dict[str, Any]) -> Webhook:
@@ -143,6 +144,13 @@ class WebhookStore:
         job_id: str | None = None,
     ) -> DeliveryPage:
         """Each of the last three narrows the list."""
+        paged = PagedList(
+            "webhook deliveries",
+            webhook_id=webhook_id,
+            state=state,
+            event_type=event_type,
+            job_id=job_id,
+        )
         query = (
             select(WebhookDeliveryRow)
             .where(WebhookDeliveryRow.webhook_id == webhook_id)
@@ -150,7 +158,7 @@ class WebhookStore:
             .limit(limit + 1)
         )
         if token:
-            query = query.where(WebhookDeliveryRow.id < _place(token))
+            query = query.where(WebhookDeliveryRow.id < paged.row_id(token, is_id=is_job_id))
         if state is not None:
             query = query.where(WebhookDeliveryRow.state == state)
         if event_type is not None:
@@ -163,7 +171,7 @@ class WebhookStore:
             return DeliveryPage(
                 webhook_id=webhook_id,
                 deliveries=tuple(delivery_view(row) for row in rows[:limit]),
-                next_page_token=_next_token(rows, limit),
+                next_page_token=paged.token(rows[limit - 1].id) if len(rows) > limit else None,
             )
 
     def delivery(self, webhook_id: str, delivery_id: str) -> DeliveryDetail:
@@ -219,14 +227,3 @@ def _checked_job_id(job_id: str) -> str:
             [Violation("job_id", job_id[:100], "the id of a job")],
         )
     return job_id
-
-
-def _next_token(rows: Any, limit: int) -> str | None:
-    return page_token([rows[limit - 1].id]) if len(rows) > limit else None
-
-
-def _place(token: str) -> str:
-    (place,) = place_of_token(token, types=(str,))
-    if not is_job_id(place):
-        raise foreign_token(token)
-    return str(place)
