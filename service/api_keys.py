@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from service.argument_checks import check_range
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import ANYONE, Caller, Scope
 from service.jobs.api_keys import (
@@ -221,12 +222,7 @@ class ApiKeyOperations:
     def list_keys(
         self, *, limit: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
     ) -> ApiKeyPage:
-        if not 1 <= limit <= MAX_PAGE_SIZE:
-            raise DriftgateError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"page_size is {limit}, but must be from 1 to {MAX_PAGE_SIZE}.",
-                [Violation("page_size", str(limit), f"1 to {MAX_PAGE_SIZE}")],
-            )
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._store.list_keys(limit=limit, token=page_token)
 
     def rotate(self, key_id: str, rotation: ApiKeyRotation) -> NewApiKey:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from service.argument_checks import check_range
 from service.artifacts.store import DISK_ERRORS, unavailable
 from service.artifacts.stores import open_artifacts
 from service.errors import DriftgateError, ErrorCode, Violation
@@ -74,12 +75,7 @@ class DatasetOperations:
 
     def list(self, *, limit: int = DEFAULT_PAGE_SIZE, page_token: str | None = None) -> DatasetPage:
         """Newest first."""
-        if not 1 <= limit <= MAX_PAGE_SIZE:
-            raise DriftgateError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"page_size is {limit}, but must be from 1 to {MAX_PAGE_SIZE}.",
-                [Violation("page_size", str(limit), f"1 to {MAX_PAGE_SIZE}")],
-            )
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._store.list_datasets(limit=limit, page_token=page_token)
 
     def get(self, dataset_id: str) -> Dataset:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.argument_checks import check_count, check_range
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.catalog import Metric
 from service.jobs.metric_queries import MetricQuery, MetricSeries, MetricSeriesSet, MetricX
@@ -103,9 +104,9 @@ def _series(
 
 
 def _check_size(query: MetricQuery, *, num_series: int) -> None:
-    _check_range("job_id", len(query.job_ids), low=1, high=MAX_JOBS)
-    _check_range("key", len(query.keys), low=1, high=MAX_KEYS)
-    _check_range("max_points", query.max_points, low=MIN_POINTS, high=MAX_POINTS)
+    check_count("job_id", query.job_ids, low=1, high=MAX_JOBS, what="ids of jobs")
+    check_count("key", query.keys, low=1, high=MAX_KEYS, what="names of metrics")
+    check_range("max_points", query.max_points, low=MIN_POINTS, high=MAX_POINTS)
     num_points = num_series * query.max_points
     if num_points > MAX_POINTS_IN_ALL:
         allowed = f"at most {MAX_POINTS_IN_ALL // num_series} for {num_series} series"
@@ -131,13 +132,4 @@ def _check_x_range(query: MetricQuery) -> None:
             ErrorCode.INVALID_ARGUMENT,
             f"x_from is {query.x_from:g}, which is beyond x_to, {query.x_to:g}.",
             [Violation("x_from", f"{query.x_from:g}", f"at most x_to, {query.x_to:g}")],
-        )
-
-
-def _check_range(field: str, value: int, *, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise DriftgateError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{field} is {value}, but must be from {low} to {high}.",
-            [Violation(field, str(value), f"{low} to {high}")],
         )

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from service.api_keys import ApiKeyOperations, Authenticator
+from service.argument_checks import check_count, check_range
 from service.artifacts.stores import open_artifacts
 from service.catalogues import list_benchmarks, list_models
 from service.change_tailer import ChangeTailer
@@ -239,17 +240,17 @@ class Operations:
         Raises JOB_NOT_FOUND, and INVALID_ARGUMENT for a seq that the job has not come to.
         """
         mark = self._job_store.mark(job_id)
-        _check_range("after", after, low=0, high=mark.last_event_seq)
+        check_range("after", after, low=0, high=mark.last_event_seq)
         return mark.state in TERMINAL_STATES and after == mark.last_event_seq
 
     def job_marks(self, job_ids: Sequence[str]) -> dict[str, JobMark]:
         """By id, of those of the jobs that are there."""
-        _check_range("job_id", len(job_ids), low=1, high=MAX_BATCH_SIZE)
+        check_count("job_id", job_ids, low=1, high=MAX_BATCH_SIZE, what="ids of jobs")
         return self._job_store.marks(job_ids)
 
     def get_jobs(self, job_ids: Sequence[str]) -> JobBatch:
         """Those of the jobs that are there, in this order; an id named twice is read once."""
-        _check_range("job_id", len(job_ids), low=1, high=MAX_BATCH_SIZE)
+        check_count("job_id", job_ids, low=1, high=MAX_BATCH_SIZE, what="ids of jobs")
         return self._job_store.get_batch(list(dict.fromkeys(job_ids)))
 
     def list_jobs(
@@ -260,7 +261,7 @@ class Operations:
         wanted: JobFilter = NO_FILTER,
         order: JobOrder = JobOrder.NEWEST,
     ) -> JobPage:
-        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         _check_texts(model=[wanted.model or ""], label=[*wanted.labels, *wanted.labels.values()])
         return self._job_store.list_jobs(
             limit=limit, page_token=page_token, wanted=wanted, order=order
@@ -270,14 +271,14 @@ class Operations:
         self, *, after: str | None = None, limit: int = DEFAULT_PAGE_SIZE
     ) -> JobChanges:
         """Jobs that changed after the token; without a token, the token of now."""
-        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._job_store.changes(after=after, limit=limit)
 
     def list_events(
         self, job_id: str, *, after: int = 0, limit: int = DEFAULT_NUM_EVENTS
     ) -> JobEventPage:
-        _check_range("after", after, low=0, high=MAX_COUNT)
-        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        check_range("after", after, low=0, high=MAX_COUNT)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._job_store.events(job_id, after=after, limit=limit)
 
     def list_attempts(self, job_id: str) -> JobAttempts:
@@ -347,7 +348,7 @@ class Operations:
         verdict: str | None = None,
     ) -> SamplePage:
         """By stage, benchmark, problem and number; each of the last four narrows the list."""
-        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         _check_texts(
             stage=[stage or ""],
             benchmark=[benchmark or ""],
@@ -371,7 +372,7 @@ class Operations:
         self, job_ids: Sequence[str], *, k: int = DEFAULT_K, stage: str | None = None
     ) -> Comparison:
         """The jobs against the first of them, by the evaluations that they have now."""
-        _check_range("job_id", len(job_ids), low=2, high=MAX_COMPARED_JOBS)
+        check_count("job_id", job_ids, low=2, high=MAX_COMPARED_JOBS, what="ids of jobs")
         if len(set(job_ids)) < len(job_ids):
             raise DriftgateError(
                 ErrorCode.INVALID_ARGUMENT,
@@ -427,14 +428,14 @@ class Operations:
     def list_studies(
         self, *, limit: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
     ) -> StudyPage:
-        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self.studies.list_studies(limit=limit, page_token=page_token)
 
     def list_study_events(
         self, study_id: str, *, after: int = 0, limit: int = DEFAULT_NUM_EVENTS
     ) -> StudyEventPage:
-        _check_range("after", after, low=0, high=MAX_COUNT)
-        _check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
+        check_range("after", after, low=0, high=MAX_COUNT)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self.studies.events(study_id, after=after, limit=limit)
 
     def list_models(self) -> ModelCatalogue:
@@ -482,7 +483,7 @@ def _check_idempotency_key(key: str) -> None:
     allowed = f"1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters"
     raise DriftgateError(
         ErrorCode.INVALID_ARGUMENT,
-        f"The idempotency key has {len(key)} characters; allowed: {allowed}.",
+        f"idempotency_key has {len(key)} characters; allowed: {allowed}.",
         [Violation("idempotency_key", repr(key[:50]), allowed)],
     )
 
@@ -499,12 +500,3 @@ def _check_texts(**texts_by_field: Sequence[str]) -> None:
                     f"{field}: given {shown}, allowed: {allowed}.",
                     [Violation(field, shown, allowed)],
                 )
-
-
-def _check_range(field: str, value: int, *, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise DriftgateError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{field} is {value}, but must be from {low} to {high}.",
-            [Violation(field, str(value), f"{low} to {high}")],
-        )

@@ -1,6 +1,6 @@
 """What can be asked of webhooks: registered, changed, tried, and what was delivered to them."""
 
-from service.errors import DriftgateError, ErrorCode, Violation
+from service.argument_checks import check_range
 from service.jobs.webhooks import (
     Delivery,
     DeliveryDetail,
@@ -45,7 +45,7 @@ class WebhookOperations:
     def list_webhooks(
         self, *, limit: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
     ) -> WebhookPage:
-        _check_page_size(limit)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._webhook_store.list_webhooks(limit=limit, token=page_token)
 
     def update(self, webhook_id: str, patch: WebhookPatch) -> Webhook:
@@ -81,7 +81,7 @@ class WebhookOperations:
         job_id: str | None = None,
     ) -> DeliveryPage:
         """Newest first; each of the last three narrows the list."""
-        _check_page_size(limit)
+        check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
         return self._webhook_store.deliveries(
             webhook_id,
             limit=limit,
@@ -96,12 +96,3 @@ class WebhookOperations:
 
     def redeliver(self, webhook_id: str, delivery_id: str) -> Delivery:
         return self._webhook_store.redeliver(webhook_id, delivery_id)
-
-
-def _check_page_size(page_size: int) -> None:
-    if not 1 <= page_size <= MAX_PAGE_SIZE:
-        raise DriftgateError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"page_size is {page_size}, but must be from 1 to {MAX_PAGE_SIZE}.",
-            [Violation("page_size", str(page_size), f"1 to {MAX_PAGE_SIZE}")],
-        )

@@ -85,6 +85,7 @@ class _Call:
         self.path = f"/{service}/{method.name}"
         self._scope = scope_of(service, method.name)
         self._request_type = GetMessageClass(method.input_type)
+        self._request = method.input_type
 
     def answer(self, data: bytes, context: grpc.ServicerContext) -> Message:
         try:
@@ -110,10 +111,13 @@ class _Call:
 
     def abort(self, context: grpc.ServicerContext, error: Exception) -> None:
         """Never returns."""
-        context.abort_with_status(status_of(error, method=self.path))
+        context.abort_with_status(self.status_of(error))
+
+    def status_of(self, error: Exception) -> grpc.Status:
+        return status_of(error, method=self.path, request=self._request)
 
     def _unreadable(self) -> DriftgateError:
-        name = self._request_type.DESCRIPTOR.full_name
+        name = self._request.full_name
         allowed = f"the bytes of a {name}, its texts in UTF-8"
         return DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
@@ -134,7 +138,7 @@ class _Followed:
             caller = self.call.admitted(context)
             answers = self.call.behavior(self.call.request(data), caller)
         except Exception as error:  # noqa: BLE001 the transport's last resort
-            end_call(context, send, status_of(error, method=self.call.path))
+            end_call(context, send, self.call.status_of(error))
             return
         handlers = self.call.handlers
         place = handlers.limits.stream(caller)
@@ -142,7 +146,7 @@ class _Followed:
             answers,
             context,
             send,
-            method=self.call.path,
+            status_of=self.call.status_of,
             authorization=authorization_of(context),
             place=place,
         )
@@ -160,7 +164,7 @@ class _LongPoll:
             caller = self.call.admitted(context)
             answer = self.call.behavior(self.call.request(data), caller)
         except Exception as error:  # noqa: BLE001 the transport's last resort
-            end_call(context, send, status_of(error, method=self.call.path))
+            end_call(context, send, self.call.status_of(error))
             return
         if isinstance(answer, Message):
             send(answer)
@@ -170,7 +174,7 @@ class _LongPoll:
             answer,
             context,
             send,
-            method=self.call.path,
+            status_of=self.call.status_of,
             authorization=authorization_of(context),
             place=nullcontext(),
         )

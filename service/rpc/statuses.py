@@ -5,6 +5,7 @@ import math
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import UNAVAILABLE
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 
 from service.error_catalogue import CATALOGUE
 from service.errors import DriftgateError, ErrorCode
+from service.rpc.field_names import in_names_of
 
 ERROR_DOMAIN = "driftgate"
 RETRY_AFTER_S = 5
@@ -30,10 +32,13 @@ class ServerStopsError(Exception):
     """The server stops in the middle of a stream, about which nothing else is wrong."""
 
 
-def status_of(error: Exception, *, method: str) -> grpc.Status:
-    """What a call ends with that raised this; what nobody expected is logged and told nothing of."""
+def status_of(error: Exception, *, method: str, request: Descriptor | None = None) -> grpc.Status:
+    """What a call ends with that raised this; what nobody expected is logged and told nothing of.
+
+    request: of the method's request, whose names fields at fault have; None of a method that there is not.
+    """
     if isinstance(error, DriftgateError):
-        return grpc_status(error)
+        return grpc_status(error if request is None else in_names_of(request, error))
     if isinstance(error, ServerStopsError):
         return _packed_status(
             Status(code=UNAVAILABLE, message="The server stops. Call again, from where this ended.")

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from service.key_watch import KeyWatch
-from service.rpc.statuses import ServerStopsError, status_of
+from service.rpc.statuses import ServerStopsError
 
 NUM_SENDERS = 32
 NUM_READERS = 4
@@ -27,6 +27,8 @@ JOIN_TIMEOUT_S = 5.0
 Answers = AsyncGenerator[Message, None]
 # Sends one message, or ends the call where it is given None.
 Send = Callable[[Message | None], None]
+# The status that a call is ended with by an error.
+StatusOf = Callable[[Exception], grpc.Status]
 
 
 class StreamLoop:
@@ -62,7 +64,7 @@ class StreamLoop:
         context: grpc.ServicerContext,
         send: Send,
         *,
-        method: str,
+        status_of: StatusOf,
         authorization: str | None,
         place: AbstractContextManager[None],
     ) -> None:
@@ -73,14 +75,14 @@ class StreamLoop:
 
         def begin() -> None:
             if self._is_stopping:
-                end_call(context, send, status_of(ServerStopsError(), method=method))
+                end_call(context, send, status_of(ServerStopsError()))
                 return
             task = self._loop.create_task(
                 self._serve(
                     answers,
                     context,
                     send,
-                    method=method,
+                    status_of=status_of,
                     authorization=authorization,
                     place=place,
                 )
@@ -93,7 +95,7 @@ class StreamLoop:
         try:
             self._loop.call_soon_threadsafe(begin)
         except RuntimeError:  # the loop is closed
-            end_call(context, send, status_of(ServerStopsError(), method=method))
+            end_call(context, send, status_of(ServerStopsError()))
 
     def watch(self, transfer: "Transfer", context: grpc.ServicerContext) -> Callable[[], object]:
         """Cancels a call whose transfer stands still. Returns what ends the watch."""
@@ -110,7 +112,7 @@ class StreamLoop:
         context: grpc.ServicerContext,
         send: Send,
         *,
-        method: str,
+        status_of: StatusOf,
         authorization: str | None,
         place: AbstractContextManager[None],
     ) -> None:
@@ -123,9 +125,9 @@ class StreamLoop:
         except asyncio.CancelledError:
             if not self._is_stopping:
                 return  # the client is gone
-            status = status_of(ServerStopsError(), method=method)
+            status = status_of(ServerStopsError())
         except Exception as error:  # noqa: BLE001 the transport's last resort
-            status = status_of(error, method=method)
+            status = status_of(error)
         end_call(context, send, status)
 
     async def _send(self, answer: Message, context: grpc.ServicerContext, send: Send) -> None:

@@ -165,7 +165,7 @@ def job_of_key(session: Session, key: str, spec: AnyJobSpec, *, caller: Caller) 
     if known.request_sha256 != _request_sha256(spec, spec_json=spec_json) and job.spec != spec:
         raise DriftgateError(
             ErrorCode.IDEMPOTENCY_CONFLICT,
-            f"The idempotency key {key!r} was used for job {known.job_id} with another spec. "
+            f"idempotency_key {key!r} was used for job {known.job_id} with another spec. "
             "Send the same spec to get that job, or a new key to make a new one.",
             [Violation("idempotency_key", key, "a key that was not used for another spec")],
         )

@@ -114,7 +114,7 @@ class StudyStore(StudyReads):
         if row.request_sha256 != _request_sha256(spec) and study.spec != spec:
             raise DriftgateError(
                 ErrorCode.IDEMPOTENCY_CONFLICT,
-                f"The idempotency key {idempotency_key!r} was used for study {row.id} with another spec. Send the "
+                f"idempotency_key {idempotency_key!r} was used for study {row.id} with another spec. Send the "
                 "same spec to get that study, or a new key to make a new one.",
                 [
                     Violation(

@@ -1,7 +1,7 @@
 """Refusals that a client can meet, each provoked by REST and by gRPC."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import ErrorCode
@@ -27,7 +27,10 @@ ROW = b'{"id": "1", "problem": "1+1", "answer": "2"}\n'
 
 @dataclass(frozen=True)
 class Case:
-    """same_words: False where the two name their own addresses, or REST's framework words a parameter."""
+    """same_words: False where the two name their own addresses, or REST's framework words a parameter.
+
+    own_names: by REST's name of a field, gRPC's of the same.
+    """
 
     name: str
     code: ErrorCode
@@ -35,6 +38,7 @@ class Case:
     grpc: Callable[[World], Any]
     world: str = "open"
     same_words: bool = True
+    own_names: Mapping[str, str] = field(default_factory=dict)
 
 
 # Codes that no case provokes, and why.
@@ -195,6 +199,10 @@ def used_dataset(world: World) -> str:
     return dataset_id
 
 
+def whole_checkpoint(world: World) -> str:
+    return saved_job(world.database, world.settings).job.id
+
+
 def corrupt_checkpoint(world: World) -> str:
     saved = saved_job(world.database, world.settings)
     truncate(saved.folder(4) / "model.safetensors")
@@ -315,6 +323,72 @@ JOB_CASES = [
         grpc=lambda world: world.stubs.results.CompareJobs(
             results_pb2.CompareJobsRequest(job_ids=[UNKNOWN_ID, UNKNOWN_ID])
         ),
+        own_names={"job_id": "job_ids"},
+    ),
+    Case(
+        "a job beside one that is not there",
+        ErrorCode.JOB_NOT_FOUND,
+        rest=lambda world: world.rest.get(
+            "/v1/comparisons", params={"job_id": [world.same_job(), UNKNOWN_ID]}
+        ),
+        grpc=lambda world: world.stubs.results.CompareJobs(
+            results_pb2.CompareJobsRequest(job_ids=[world.same_job(), UNKNOWN_ID])
+        ),
+        own_names={"job_id": "job_ids"},
+    ),
+    Case(
+        "no jobs at all",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get("/v1/jobs:batchGet"),
+        grpc=lambda world: world.stubs.jobs.BatchGetJobs(jobs_pb2.BatchGetJobsRequest()),
+        same_words=False,
+    ),
+    Case(
+        "a curve of no such metric",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get("/v1/metrics:query", job_id=UNKNOWN_ID, key="nothing"),
+        grpc=lambda world: world.stubs.results.QueryMetrics(
+            results_pb2.QueryMetricsRequest(job_ids=[UNKNOWN_ID], keys=["nothing"])
+        ),
+        own_names={"key": "keys"},
+    ),
+    Case(
+        "curves of no metric",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get("/v1/metrics:query", job_id=UNKNOWN_ID),
+        grpc=lambda world: world.stubs.results.QueryMetrics(
+            results_pb2.QueryMetricsRequest(job_ids=[UNKNOWN_ID])
+        ),
+        same_words=False,
+    ),
+    Case(
+        "events from before the first",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get(f"/v1/jobs/{UNKNOWN_ID}/events", after=-1),
+        grpc=lambda world: world.stubs.jobs.ListEvents(
+            jobs_pb2.ListEventsRequest(job_id=UNKNOWN_ID, after_seq=-1)
+        ),
+        same_words=False,
+    ),
+    Case(
+        "a stream of events that a job has not come to",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=lambda world: world.rest.get(
+            f"/v1/jobs/{world.same_job()}/events:stream", params={"after": 99}
+        ),
+        grpc=lambda world: world.stubs.jobs.StreamEvents(
+            jobs_pb2.StreamEventsRequest(job_id=world.same_job(), after_seq=99)
+        ),
+        own_names={"after": "after_seq"},
+    ),
+    Case(
+        "a label with a control character",
+        ErrorCode.INVALID_ARGUMENT,
+        rest=get("/v1/jobs", label="team=a\0b"),
+        grpc=lambda world: world.stubs.jobs.ListJobs(
+            jobs_pb2.ListJobsRequest(labels={"team": "a\0b"})
+        ),
+        own_names={"label": "labels"},
     ),
     Case(
         "an idempotency key that is none",
@@ -325,6 +399,7 @@ JOB_CASES = [
         grpc=lambda world: world.stubs.jobs.CreateJob(
             jobs_pb2.CreateJobRequest(spec=message_of(spec_pb2.JobSpec, SPEC), request_id="k" * 256)
         ),
+        own_names={"idempotency_key": "request_id"},
     ),
     Case(
         "another spec under a key",
@@ -342,6 +417,7 @@ JOB_CASES = [
         grpc=lambda world: world.stubs.jobs.UpdateJob(
             jobs_pb2.UpdateJobRequest(job_id=world.same_job(), priority=1, if_version=99)
         ),
+        own_names={"version": "if_version"},
     ),
     Case(
         "a job that has ended",
@@ -419,6 +495,28 @@ OTHER_CASES = [
                 job_id=world.same(corrupt_checkpoint), step="4", file="model.safetensors"
             )
         ),
+    ),
+    Case(
+        "no such file of a checkpoint",
+        ErrorCode.RESOURCE_NOT_FOUND,
+        rest=lambda world: world.rest.get(
+            f"/v1/jobs/{world.same(whole_checkpoint)}/checkpoints/4/files/nothing"
+        ),
+        grpc=lambda world: world.stubs.checkpoints.DownloadCheckpoint(
+            checkpoints_pb2.DownloadCheckpointRequest(
+                job_id=world.same(whole_checkpoint), step="4", file="nothing"
+            )
+        ),
+        own_names={"name": "file"},
+    ),
+    Case(
+        "no such API key",
+        ErrorCode.RESOURCE_NOT_FOUND,
+        rest=get(f"/v1/api-keys/{UNKNOWN_ID}"),
+        grpc=lambda world: world.stubs.api_keys.GetApiKey(
+            api_keys_pb2.GetApiKeyRequest(key_id=UNKNOWN_ID)
+        ),
+        own_names={"api_key_id": "key_id"},
     ),
     Case(
         "no such data set",

@@ -16,6 +16,7 @@ from service.rpc.server import build_server
 from service.settings import Settings
 from service.storage.api_key_store import ApiKeyStore
 from service.storage.sessions import Database
+from tests.service.rpc.called_methods import CalledMethods
 from tests.service.rpc.stubs import Stubs
 
 FEW_PROBLEMS = {"source": "arithmetic", "num_problems": 8}
@@ -40,6 +41,7 @@ class World:
     stubs: Stubs
     operations: Operations
     database: Database
+    called: CalledMethods
     _made: dict[Callable[["World"], str], str] = field(default_factory=dict)
 
     def same(self, make: "Callable[[World], str]") -> str:
@@ -119,4 +121,6 @@ def open_world(settings: Settings, stack: ExitStack) -> World:
     )
     database = Database(settings.resolved_database_url())
     stack.callback(database.close)
-    return World(settings, rest, Stubs(channel), operations, database)
+    called = CalledMethods()
+    stubs = Stubs(grpc.intercept_channel(channel, called))
+    return World(settings, rest, stubs, operations, database, called)

@@ -1,7 +1,8 @@
 """What a refused call says, in the same shape for both transports."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -25,6 +26,15 @@ class Refusal:
     @property
     def fields(self) -> list[str]:
         return [field for field, _ in self.violations]
+
+    def with_names(self, names: Mapping[str, str]) -> "Refusal":
+        """The same with other names of fields, also where the message begins with one."""
+        first, space, rest = re.split(r"([ :])", self.message, maxsplit=1)
+        return replace(
+            self,
+            message=names.get(first, first) + space + rest,
+            violations=tuple((names.get(field, field), said) for field, said in self.violations),
+        )
 
 
 def refusal_by_grpc(call: Callable[[], Any]) -> tuple[grpc.StatusCode, Refusal]:

@@ -60,7 +60,7 @@ def test_a_file_comes_in_pieces_with_its_hash_and_a_broken_download_goes_on(stub
         ({"file": "config.json", "offset": 10**6}, "offset"),
         ({"file": "config.json", "offset": -1}, "offset"),
         ({"offset": 1}, "offset"),
-        ({"file": "../config.json"}, "name"),
+        ({"file": "../config.json"}, "file"),
     ],
 )
 def test_a_download_of_what_is_not_there_is_refused(stubs, saved, fields, field):

@@ -6,12 +6,38 @@ from functools import cache
 
 import grpc
 import pytest
+from google.protobuf.descriptor import Descriptor
 
 from service.error_catalogue import CATALOGUE
+from service.rpc.generated.driftgate.v1 import jobs_pb2
 from service.settings import Settings
 from tests.service.rpc.parity_cases import CASES, NOT_MET_BY_BOTH, Case
 from tests.service.rpc.parity_worlds import World, open_world
 from tests.service.rpc.refusals import refusal_by_grpc, refusal_by_rest
+
+# What can be at fault and is no field of the request: the call and its caller, the pieces of an upload together, and
+# the state of what the request names.
+BESIDE_REQUESTS = {
+    "authorization",
+    "body",
+    "content",
+    "method",
+    "queued_jobs",
+    "requests_per_minute",
+    "scope",
+    "state",
+}
+# Of these the paths begin inside, as those of the REST body do.
+ROOTS = ("spec", "gate")
+
+
+def fields_of(request: Descriptor | None) -> set[str]:
+    """What the first part of a path may be."""
+    if request is None:
+        return set()
+    roots = [request.fields_by_name[name] for name in ROOTS if name in request.fields_by_name]
+    inside = [name for root in roots for name in root.message_type.fields_by_name]
+    return {*request.fields_by_name, *inside}
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +83,26 @@ def test_a_request_is_refused_alike_by_both(world_of, case: Case):
     assert by_grpc.retry_after_s == by_rest.retry_after_s
     assert (by_grpc.retry_after_s is not None) == entry.retryable
     if case.same_words:
-        assert by_grpc == by_rest
+        assert by_grpc == by_rest.with_names(case.own_names)
     assert by_grpc.message
     assert by_rest.message
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_field_at_fault_is_one_that_the_request_has(world_of, case: Case):
+    world = world_of(case.world)
+
+    _, refusal = refusal_by_grpc(lambda: case.grpc(world))
+
+    at_fault = {field.partition(".")[0] for field in refusal.fields}
+    assert at_fault <= fields_of(world.called.last_request) | BESIDE_REQUESTS
+
+
+def test_the_number_of_ids_is_told_by_the_name_of_the_ids(world_of):
+    stubs = world_of("open").stubs
+    _, none = refusal_by_grpc(lambda: stubs.jobs.BatchGetJobs(jobs_pb2.BatchGetJobsRequest()))
+    assert none.message == "job_ids has 0 ids of jobs, but must have 1 to 100."
+    assert none.violations == (("job_ids", "given 0 ids of jobs; allowed: 1 to 100 ids of jobs"),)
 
 
 def test_every_code_of_the_catalogue_is_provoked_or_cannot_be():
