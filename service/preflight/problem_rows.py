@@ -1,7 +1,8 @@
 """Rows of a file of problems, JSONL or Parquet, each with the name that messages give it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,26 +34,34 @@ class PlacedProblem:
 
 
 def read_json_rows(path: Path, *, name: str, field: str) -> Iterator[Row]:
-    """Rows of a JSONL file; `name` stands for its path in messages. Raises DATASET_INVALID."""
+    """Rows of a JSONL file, of lines that are not blank, counted from 1 as an editor does; `name` stands for its path in
+    messages. Raises DATASET_INVALID.
+    """
     # Cut at newline bytes only: JSON text may hold the other line separators of Unicode.
     with path.open("rb") as file:
-        yield from json_rows(file, name=name, field=field)
+        for number, line in enumerate(file, start=1):
+            row = row_of_line(number, line, name=name, field=field)
+            if row is not None:
+                yield row
 
 
-def json_rows(lines: Iterable[bytes], *, name: str, field: str) -> Iterator[Row]:
-    """Rows of lines that are not blank, counted from 1 as an editor does. Raises DATASET_INVALID."""
-    for number, line in enumerate(lines, start=1):
-        stripped = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
-        if not stripped:
-            continue
-        place = line_place(number, name=name)
-        try:
-            content = json.loads(stripped.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise invalid_row(place, f"is not JSON in UTF-8 ({error})", field=field) from error
-        if not isinstance(content, dict):
-            raise invalid_row(place, "is not a JSON object", field=field)
-        yield Row(number, place, content)
+def row_of_line(number: int, line: bytes, *, name: str, field: str) -> Row | None:
+    """None of a blank line. Raises DATASET_INVALID, also where a key is there twice: either could be meant."""
+    stripped = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
+    if not stripped:
+        return None
+    place = line_place(number, name=name)
+    try:
+        content = json.loads(stripped.decode("utf-8"), object_pairs_hook=_object_of_pairs)
+    except _RepeatedKeyError as error:
+        raise invalid_row(
+            place, f"has the key {error.key!r} twice", field=field, allowed="keys that differ"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise invalid_row(place, f"is not JSON in UTF-8 ({error})", field=field) from error
+    if not isinstance(content, dict):
+        raise invalid_row(place, "is not a JSON object", field=field)
+    return Row(number, place, content)
 
 
 def line_place(number: int, *, name: str) -> str:
@@ -122,6 +131,22 @@ def invalid_row(
         f"{place} ({field}) {reason}.",
         [Violation(field, place, allowed)],
     )
+
+
+class _RepeatedKeyError(Exception):
+    """key: cut to what a message shows of it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key[:100]
+
+
+def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise _RepeatedKeyError(key)
+    return content
 
 
 def _text_of_integer(value: object) -> object:

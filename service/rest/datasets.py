@@ -70,7 +70,7 @@ def _answered(example: dict[str, Any], description: str) -> dict[str, Any]:
         400: problem("A bad parameter, or the body stopped coming."),
         413: problem("The content is too large (DRIFTGATE_MAX_DATASET_BYTES)."),
         415: problem("The body is not said to be JSONL."),
-        422: problem("A row cannot be used; `violations` names its line."),
+        422: problem("A row cannot be used; `violations` names its line, as `content.3`."),
         429: problem("Too many uploads at once."),
     },
 )

@@ -140,6 +140,14 @@ def test_an_upload_repairs_a_file_that_was_lost(on_sqlite, settings):
         (GOOD + b'{"problem": "p", "answer": NaN}', "Line 2 of 'upload' (content) has a wrong"),
         (GOOD + b'{"problem": "p", "id": 1' + b"0" * 300 + b"}", "Line 2 of 'upload' (content)"),
         (GOOD + b'{"problem": "' + b"x" * 100_001 + b'"}', "has a wrong `problem`"),
+        (
+            GOOD + b'{"problem": "p", "answer": "1", "answer": "2"}',
+            "Line 2 of 'upload' (content) has the key 'answer' twice",
+        ),
+        (
+            GOOD + b'{"problem": "p", "x": {"\\ud800": 1, "\\ud800": 2}}',
+            "has the key '\\ud800' twice",
+        ),
         (GOOD + b"[" * 100_000, "Line 2 of 'upload' (content) is not JSON"),
         (
             GOOD + b'{"problem": "q"}\n' + GOOD,
@@ -166,6 +174,38 @@ def test_what_is_wrong_is_refused_by_its_line_and_leaves_nothing(
     assert reason in refusal.value.message
     assert files_of(settings) == []
     assert on_sqlite.list().datasets == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (b"", "content"),
+        (b"{", "content.1"),
+        (GOOD + b"\n\n[1]", "content.4"),
+        (GOOD + b'{"id": "b"}', "content.2"),
+        (GOOD + b'{"problem": "p", "answer": 0.5}', "content.2"),
+        (GOOD + b'{"problem": "p", "id": " "}', "content.2"),
+        (GOOD + b'{"problem": "p", "id": 1, "id": 2}', "content.2"),
+        (GOOD + b'{"problem": "q"}\n' + GOOD, "content.3"),
+        (GOOD + b"x" * (2 * 2**20 + 1), "content.2"),
+    ],
+)
+def test_the_field_at_fault_ends_with_the_number_of_the_line(on_sqlite, content, field):
+    with pytest.raises(DriftgateError) as refusal:
+        on_sqlite.upload(iter([content]))
+
+    assert [each.field for each in refusal.value.violations] == [field]
+
+
+def test_keys_that_are_not_read_may_be_anything(on_sqlite):
+    row = b'{"problem": "p", "level": 5, "Answer": null, "source": {"page": [1]}}\n'
+
+    uploaded = on_sqlite.upload(iter([row]))
+
+    assert (uploaded.num_problems, uploaded.num_answers) == (1, 0)
+    _, content = on_sqlite.open_content(uploaded.id)
+    with content:
+        assert content.read() == row
 
 
 def test_a_set_of_too_many_lines_is_refused_whether_or_not_the_last_one_ends(

@@ -61,6 +61,7 @@ GOOD = b'{"id": "a", "problem": "p", "answer": "1"}\n'
         (b'{"id": "b", "problem": "\xff", "answer": "1"}', "Line 3 of 'set.jsonl' (f) is not JSON"),
         (b"[" * 100_000, "Line 3"),
         (b"[1]", "Line 3 of 'set.jsonl' (f) is not a JSON object"),
+        (b'{"id": "b", "id": "c"}', "Line 3 of 'set.jsonl' (f) has the key 'id' twice"),
         (b'{"id": "b", "answer": "1"}', "Line 3 of 'set.jsonl' (f) has no `problem`"),
         (b'{"id": "b", "problem": "p"}', "Line 3 of 'set.jsonl' (f) has no `answer`"),
         (b'{"problem": "p", "answer": "1"}', "Line 3 of 'set.jsonl' (f) has no `id`"),

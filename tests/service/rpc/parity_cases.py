@@ -545,6 +545,24 @@ OTHER_CASES = [
         ),
     ),
     Case(
+        "an upload with a key twice in its second row",
+        ErrorCode.DATASET_INVALID,
+        rest=lambda world: world.rest.post(
+            "/v1/datasets",
+            content=ROW + b'{"problem": "2+2", "problem": "3+3"}',
+            headers={"content-type": "application/jsonl"},
+        ),
+        grpc=lambda world: world.stubs.datasets.UploadDataset(
+            iter(
+                [
+                    datasets_pb2.UploadDatasetRequest(
+                        chunk=ROW + b'{"problem": "2+2", "problem": "3+3"}'
+                    )
+                ]
+            )
+        ),
+    ),
+    Case(
         "the artifact store away",
         ErrorCode.ARTIFACTS_UNAVAILABLE,
         rest=lambda world: world.rest.post(
