@@ -404,6 +404,49 @@ def test_a_simulated_gate_is_a_table_by_reuse_depth_or_the_api_s_json(run, servi
     assert "are both given" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("loss", "train/loss, "),
+        ("train/los", "train/loss, "),
+        ("rolout/second", "rollout/seconds, "),
+        ("nope", ""),
+    ],
+)
+def test_a_metric_that_there_is_none_of_is_answered_with_those_that_the_job_has(
+    run, service, submitted, key, named
+):
+    more = dict.fromkeys(
+        (
+            Metric.ROLLOUT_SECONDS,
+            Metric.ROLLOUT_RESPONSE_TOKENS,
+            Metric.TOTAL_TOKENS,
+            Metric.GATE_STD,
+            Metric.GATE_STRENGTH,
+        ),
+        1.0,
+    )
+    update = an_update(1, loss=0.5)
+    update = dataclasses.replace(update, metrics=update.metrics | more)
+    service.results.append_updates(service.claim(), [update])
+
+    refused = run("metrics", "latest", "--key", "train/loss", "--key", key, status=1).stderr
+
+    assert refused.startswith(
+        f"driftgate: INVALID_ARGUMENT: There is no metric {key!r}. Job {submitted.id} has recorded {named}"
+    )
+    names = refused.partition("has recorded ")[2]
+    assert (names.count(", "), names.endswith(" and 2 others.\n")) == (4, True)
+
+
+def test_a_metric_that_there_is_none_of_is_refused_of_a_job_that_has_recorded_none(run, submitted):
+    refused = run("metrics", "latest", "--key", "nope", status=1).stderr
+
+    assert refused.endswith(
+        f"There is no metric 'nope'. Job {submitted.id} has recorded no metric yet.\n"
+    )
+
+
 def test_metrics_of_a_job_that_has_none_are_a_sentence(run, submitted):
     assert "has recorded no metric yet" in run("metrics", "latest", status=1).stderr
 
