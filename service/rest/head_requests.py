@@ -22,6 +22,8 @@ class HeadRequests:
             return
 
         async def send_head(start: Message) -> None:
+            if "route" in as_get:
+                scope["route"] = as_get["route"]  # for who counts requests by their addresses
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             # Out of whatever answers, before it reads a body that may be a large file or a stream without an end.

@@ -100,6 +100,11 @@ def test_the_figures_of_the_service_are_those_of_the_database(api, stores, spec)
     assert values(api)["driftgate_studies", "running"] == 1
 
 
+def test_head_counts_at_the_address_that_answers_it(api):
+    api.head("/v1/jobs")
+    assert requests(api)["HEAD", "/v1/jobs", "2xx"] == 1
+
+
 def test_requests_count_by_method_template_and_status(api, spec):
     job = api.post("/v1/jobs", json=spec).json()
     path = f"/v1/jobs/{job['id']}"
@@ -166,7 +171,7 @@ def test_a_key_to_read_suffices_and_none_does_not(api, stores):
     assert (refused.status_code, refused.json()["code"]) == (401, "UNAUTHENTICATED")
     headers = {"authorization": f"Bearer {key}"}
     assert values(api, headers=headers)["driftgate_database_up",] == 1
-    assert api.head("/metrics", headers=headers).status_code == 405
+    assert api.head("/metrics", headers=headers).status_code == 200
 
 
 def test_a_scrape_tells_that_the_database_is_away_and_when_it_is_back(
