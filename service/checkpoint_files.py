@@ -17,6 +17,7 @@ from service.jobs.checkpoint_manifest import (
 )
 from service.jobs.export_spec import ExportRequest
 from service.jobs.results import Checkpoint
+from service.jobs.shown_input import shown
 from service.jobs.spec import ExportJobSpec, JobKind
 from service.preflight.checkpoint_folder import CheckpointFolder, open_checkpoint
 from service.storage.result_store import ResultStore
@@ -158,8 +159,8 @@ def _step_number(step: str) -> int:
     allowed = f"a number up to {MAX_STEP:,}, {FINAL} or {NEWEST}"
     raise DriftgateError(
         ErrorCode.INVALID_ARGUMENT,
-        f"step: given {step[:100]!r}, allowed: {allowed}.",
-        [Violation("step", step[:100], allowed)],
+        f"step: given {shown(step)}, allowed: {allowed}.",
+        [Violation("step", shown(step), allowed)],
     )
 
 

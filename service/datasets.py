@@ -17,6 +17,7 @@ from service.artifacts.store import DISK_ERRORS, unavailable
 from service.artifacts.stores import open_artifacts
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.datasets import Dataset, DatasetPage, dataset_id_of
+from service.jobs.shown_input import shown
 from service.jobs.spec_fields import Name
 from service.preflight.problem_files import dataset_file, dataset_key
 from service.preflight.problem_stream import count_problems
@@ -200,6 +201,6 @@ def _check_name(name: str | None) -> None:
         allowed = "1 to 200 characters, none of them a control character"
         raise DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
-            f"name: given {name[:100]!r}, allowed: {allowed}.",
-            [Violation("name", repr(name[:100]), allowed)],
+            f"name: given {shown(name)}, allowed: {allowed}.",
+            [Violation("name", shown(name), allowed)],
         ) from error

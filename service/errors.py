@@ -1,7 +1,8 @@
 """The one error type that crosses parts of Driftgate; it knows no HTTP and no gRPC."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -60,6 +61,22 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+# `https://USER:PASSWORD@HOST`, also of a password with a slash that nobody encoded. The container that
+# abfs:// names before its @ is no secret.
+_USER_INFO = re.compile(
+    r"(?<=://)(?:"
+    r"(?<!abfs://)[^\s/?#:@]+@"
+    r"|[^\s/?#]*:[^\s/?#]*@"
+    r"|[^\s/?#:@\[\]]*:(?![0-9]{1,5}(?:\W|$))\S*@"
+    r")"
+)
+
+
+def without_user_info(text: str) -> str:
+    """The text with `***` in place of the user name and the password of each URL in it."""
+    return _USER_INFO.sub("***@", text) if "://" in text else text
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One wrong field: its dotted path in the request, what was given, and what is allowed."""
@@ -72,8 +89,9 @@ class Violation:
 class DriftgateError(Exception):
     """A refusal or a failure with a stable code, one sentence for a person, and the fields at fault.
 
-    retry_after_s: when the same request may succeed, where that is known. Survives pickling: its
-    arguments are all of its state.
+    retry_after_s: when the same request may succeed, where that is known. No URL in it shows a user name or a
+    password, for its texts go to clients, logs and stored jobs. Survives pickling: its arguments are all of its
+    state.
     """
 
     def __init__(
@@ -83,10 +101,12 @@ class DriftgateError(Exception):
         violations: Sequence[Violation] = (),
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(code, message, tuple(violations), retry_after_s)
+        message = without_user_info(message)
+        shown = tuple(replace(one, given=without_user_info(one.given)) for one in violations)
+        super().__init__(code, message, shown, retry_after_s)
         self.code = code
         self.message = message
-        self.violations = tuple(violations)
+        self.violations = shown
         self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:

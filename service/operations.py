@@ -39,6 +39,7 @@ from service.jobs.results import (
     SpecWarning,
     VerdictChanges,
 )
+from service.jobs.shown_input import shown
 from service.jobs.spec import (
     AnyJobSpec,
     EvaluationJobSpec,
@@ -484,7 +485,7 @@ def _check_idempotency_key(key: str) -> None:
     raise DriftgateError(
         ErrorCode.INVALID_ARGUMENT,
         f"idempotency_key has {len(key)} characters; allowed: {allowed}.",
-        [Violation("idempotency_key", repr(key[:50]), allowed)],
+        [Violation("idempotency_key", shown(key), allowed)],
     )
 
 
@@ -493,10 +494,9 @@ def _check_texts(**texts_by_field: Sequence[str]) -> None:
     for field, texts in texts_by_field.items():
         for text in texts:
             if len(text) > MAX_TEXT_CHARACTERS or not text.isprintable():
-                shown = repr(text[:100])
                 allowed = f"at most {MAX_TEXT_CHARACTERS} printable characters"
                 raise DriftgateError(
                     ErrorCode.INVALID_ARGUMENT,
-                    f"{field}: given {shown}, allowed: {allowed}.",
-                    [Violation(field, shown, allowed)],
+                    f"{field}: given {shown(text)}, allowed: {allowed}.",
+                    [Violation(field, shown(text), allowed)],
                 )

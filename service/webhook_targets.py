@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.shown_input import shown
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_HOST_CHARACTERS = 253
@@ -140,15 +141,15 @@ def _is_host(host: str) -> bool:
 def _invalid(url: str, allowed: str) -> DriftgateError:
     return DriftgateError(
         ErrorCode.INVALID_ARGUMENT,
-        f"The webhook's url is {url[:200]!r}, but needs {allowed}.",
-        [Violation("url", url[:200], allowed)],
+        f"The webhook's url is {shown(url)}, but needs {allowed}.",
+        [Violation("url", shown(url), allowed)],
     )
 
 
 def _forbidden(url: str, reason: str) -> DriftgateError:
     return DriftgateError(
         ErrorCode.WEBHOOK_TARGET_FORBIDDEN,
-        f"Webhooks may not go to {url[:200]!r}: {reason}. The operator of this service can allow it with "
+        f"Webhooks may not go to {shown(url)}: {reason}. The operator of this service can allow it with "
         "DRIFTGATE_WEBHOOK_ALLOW_PRIVATE=true.",
-        [Violation("url", url[:200], "https:// and an address that is not private")],
+        [Violation("url", shown(url), "https:// and an address that is not private")],
     )

@@ -92,7 +92,8 @@ def _cloud_folder(url: str, settings: Settings) -> ArtifactStore:
         )
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}" for e in error.errors())
-        raise _refusal(settings, wrong) from error
+        # Not chained: its text may show what was given.
+        raise _refusal(settings, wrong) from None
     except ValueError as error:
         raise _refusal(settings, "DRIFTGATE_ARTIFACT_CREDENTIALS is not FIELD=NAME,…") from error
     secrets = {

@@ -12,6 +12,7 @@ from service.errors import DriftgateError, ErrorCode, Violation
 from service.job_commands.display import console, safe
 from service.jobs.checkpoint_manifest import CheckpointContent, is_plain_name
 from service.jobs.results import Job
+from service.jobs.shown_input import shown
 
 
 def download_checkpoint(
@@ -55,7 +56,7 @@ def _download_files(
         for file in files:
             # The name comes from another machine.
             if not is_plain_name(file.name):
-                raise _invalid("name", repr(file.name), "a path below the checkpoint's folder")
+                raise _invalid("name", shown(file.name), "a path below the checkpoint's folder")
             to = folder / PurePosixPath(file.name)
             to.parent.mkdir(parents=True, exist_ok=True)
             client.download_checkpoint_file(content.job_id, step, file.name, to, sha256=file.sha256)

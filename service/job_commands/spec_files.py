@@ -1,6 +1,10 @@
-"""Job specs as files: YAML or JSON, with single values set on the command line."""
+"""Job specs as files: YAML or JSON, with single values set on the command line.
+
+What cannot be read is told by its place only: it may be a secret that stands where its name belongs.
+"""
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +15,9 @@ import yaml
 from service.errors import DriftgateError, ErrorCode, Violation
 
 STANDARD_INPUT = "-"
+# A parser's message quotes what it met, and what it looked for: single characters and `<stream end>`.
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_HARMLESS = re.compile(r"""['"](\\?.|<[a-z ]+>)?['"]""")
 
 
 def read_spec(file: str, *, overrides: Iterable[str] = ()) -> dict[str, Any]:
@@ -23,7 +30,8 @@ def read_spec(file: str, *, overrides: Iterable[str] = ()) -> dict[str, Any]:
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals or not path:
-            raise _invalid("--set", override, "FIELD=VALUE, such as steps=5")
+            given = path if path.replace(".", "").isidentifier() else "no field before ="
+            raise _invalid("--set", given, "FIELD=VALUE, such as steps=5")
         _set(spec, path, _parse(value, source=f"--set {path}"))
     return spec
 
@@ -42,10 +50,21 @@ def _parse(text: str, *, source: str) -> Any:
     try:
         return json.loads(json.dumps(yaml.safe_load(text), default=str, allow_nan=False))
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise _invalid(source, reason, "YAML or JSON") from None
+        raise _invalid(source, _place_and_problem(error), "YAML or JSON") from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise _invalid(source, str(error), "what JSON can say") from None
+        raise _invalid(source, _without_quotes(str(error)), "what JSON can say") from None
+
+
+def _place_and_problem(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return _without_quotes(" ".join(str(error).split()))
+    mark = error.problem_mark
+    problem = _without_quotes(str(error.problem))
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _without_quotes(text: str) -> str:
+    return _QUOTED.sub(lambda quoted: quoted[0] if _HARMLESS.fullmatch(quoted[0]) else "…", text)
 
 
 def _mapping(data: Any, *, source: str) -> dict[str, Any]:

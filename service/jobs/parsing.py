@@ -1,13 +1,15 @@
 """A spec from outside becomes one of the contract's specs, or an error that names every wrong field."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.model_fields import models_in
+from service.jobs.shown_input import place_at, shown
 from service.jobs.spec import (
     AnyJobSpec,
     EvaluationJobSpec,
@@ -17,7 +19,9 @@ from service.jobs.spec import (
     RegradeJobSpec,
 )
 
-ANY_JOB_SPEC: TypeAdapter[AnyJobSpec] = TypeAdapter(AnyJobSpec)
+ANY_JOB_SPEC: TypeAdapter[AnyJobSpec] = TypeAdapter(
+    AnyJobSpec, config=ConfigDict(hide_input_in_errors=True)
+)
 MODELS: Mapping[str, type[BaseModel]] = {
     JobKind.DISTILLATION: JobSpec,
     JobKind.EVALUATION: EvaluationJobSpec,
@@ -27,7 +31,6 @@ MODELS: Mapping[str, type[BaseModel]] = {
 
 Request = TypeVar("Request", bound=BaseModel)
 
-MAX_SHOWN_CHARACTERS = 200
 MAX_VIOLATIONS = 100
 
 # The contract's own checks across fields say `FIELD is GIVEN, but ALLOWED`.
@@ -84,7 +87,7 @@ def _spec_violation(error: ErrorDetails, data: object) -> Violation:
     # The place of an error begins with the kind of job, which is no place in the data.
     kind = str(error["loc"][0]) if error["loc"] else JobKind.DISTILLATION
     if error["type"] == "union_tag_invalid" and not error["loc"]:
-        return Violation("kind", _shown(error["ctx"]["tag"]), ", ".join(JobKind))
+        return Violation("kind", shown(error["input"]["kind"]), ", ".join(JobKind))
     return _violation(error, data, location=error["loc"][1:], model=MODELS.get(kind))
 
 
@@ -96,20 +99,36 @@ def _violation(
     model: type[BaseModel] | None,
 ) -> Violation:
     path = _path_in_data(location, data, is_missing=error["type"] == "missing")
-    given = "nothing" if error["type"] == "missing" else _shown(error["input"])
+    place = place_at(path, model=model)
+    given = "nothing" if error["type"] == "missing" else place.shown(error["input"])
     message = error["msg"].removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
-            return Violation(".".join(path), given, _known_fields(location, model=model))
+            return Violation(place.field, given, _known_fields(location, model=model))
         case "value_error" if cross_check := _CROSS_CHECK.match(message):
             field = ".".join([*path, cross_check["field"]])
             return Violation(field, cross_check["given"], cross_check["allowed"])
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _no_member(error, path, model=model)
         case "missing":
-            return Violation(".".join(path), given, "a value, for it has no default")
+            return Violation(place.field, given, "a value, for it has no default")
         case "model_type" | "model_attributes_type" | "dict_type":
-            return Violation(".".join(path), given, "an object")
+            return Violation(place.field, given, "an object")
         case _:
-            return Violation(".".join(path), given, message.removeprefix("Input should be "))
+            return Violation(place.field, given, message.removeprefix("Input should be "))
+
+
+def _no_member(
+    error: ErrorDetails, path: Sequence[str], *, model: type[BaseModel] | None
+) -> Violation:
+    """Of an object that does not say which of several it is, by the field that should."""
+    discriminator = error["ctx"]["discriminator"].strip("'")
+    place = place_at([*path, discriminator], model=model)
+    if error["type"] == "union_tag_not_found":
+        return Violation(place.field, "nothing", "a value, for it has no default")
+    return Violation(
+        place.field, place.shown(error["input"][discriminator]), error["ctx"]["expected_tags"]
+    )
 
 
 def _path_in_data(location: Sequence[int | str], data: object, *, is_missing: bool) -> list[str]:
@@ -139,18 +158,11 @@ def _known_fields(location: Sequence[int | str], *, model: type[BaseModel] | Non
             member
             for model in models
             if part in model.model_fields
-            for member in _models_in(model.model_fields[part].annotation)
+            for member in models_in(model.model_fields[part].annotation)
         ]
         models = members or [model for model in models if _is_member(model, part)]
     names = sorted({name for model in models for name in model.model_fields})
     return f"no such field; the fields here are {', '.join(names)}"
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
 
 
 def _is_member(model: type[BaseModel], name: str) -> bool:
@@ -161,8 +173,3 @@ def _is_member(model: type[BaseModel], name: str) -> bool:
         if field in model.model_fields
     )
     return name == model.__name__ or name in tags
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"

@@ -113,7 +113,10 @@ def _refuse_coercion(schema: object) -> None:
 class SpecPart(BaseModel):
     """Frozen; unknown fields, NaN and infinities are refused, and so are texts and truth values as numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Printed errors show no input: what was given may be a secret where its name belongs.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
     @classmethod
     def __get_pydantic_core_schema__(

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Response
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.shown_input import shown
 from service.rest.problems import problem_response
 
 RANGE_UNIT = "bytes="
@@ -27,8 +28,8 @@ def _readable_range(
         allowed = f"bytes=FIRST-LAST, up to {MAX_RANGES} of them with commas"
         raise DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
-            f"Range: given {str(value)[:100]!r}, allowed: {allowed}.",
-            [Violation("range", str(value)[:100], allowed)],
+            f"Range: given {shown(value)}, allowed: {allowed}.",
+            [Violation("range", shown(value), allowed)],
         )
     return value
 

@@ -7,6 +7,7 @@ from fastapi import Query
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.job_queries import JobFilter
+from service.jobs.shown_input import shown
 from service.jobs.spec import JobKind
 from service.jobs.spec_fields import MAX_LABELS, Moment
 from service.jobs.state import JobState
@@ -69,8 +70,8 @@ def _label(text: str) -> tuple[str, str]:
     if not separator or len(text) > MAX_LABEL_CHARACTERS:
         raise DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
-            f"label: given {text[:100]!r}, allowed: KEY=VALUE of at most {MAX_LABEL_CHARACTERS} "
+            f"label: given {shown(text)}, allowed: KEY=VALUE of at most {MAX_LABEL_CHARACTERS} "
             "characters.",
-            [Violation("label", repr(text[:100]), "KEY=VALUE")],
+            [Violation("label", shown(text), "KEY=VALUE")],
         )
     return key, value

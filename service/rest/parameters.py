@@ -10,6 +10,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.access import Caller
+from service.jobs.shown_input import shown
 from service.key_watch import KeyWatch
 from service.operations import MAX_COUNT, Operations
 from service.rest.problems import MEDIA_TYPE, ProblemDetails
@@ -54,9 +55,9 @@ def version_of_etag(if_match: str | None) -> int | None:
     if match is None:
         raise DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
-            f"If-Match: given {if_match[:100]!r}, allowed: the ETag of the job as it was read, such as "
+            f"If-Match: given {shown(if_match)}, allowed: the ETag of the job as it was read, such as "
             '"3", or *.',
-            [Violation("if-match", repr(if_match[:100]), "one ETag of the job, or *")],
+            [Violation("if-match", shown(if_match), "one ETag of the job, or *")],
         )
     return int(match[1])
 

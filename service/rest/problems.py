@@ -17,6 +17,7 @@ from service.error_catalogue import CATALOGUE
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.parsing import invalid_request, invalid_spec
 from service.jobs.results import FieldViolation
+from service.jobs.shown_input import shown
 from service.jobs.study_jobs import invalid_study
 from service.rest.allowed_methods import allowed_methods
 
@@ -161,7 +162,7 @@ def _invalid_parameters(errors: Any) -> DriftgateError:
     violations = [
         Violation(
             field=str(one["loc"][1]),
-            given=repr(one["input"])[:200],
+            given="nothing" if one["type"] == "missing" else shown(one["input"]),
             allowed=one["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
         )
         for one in errors

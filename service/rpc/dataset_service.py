@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from service.datasets import DEFAULT_PAGE_SIZE
 from service.jobs.access import Caller
+from service.jobs.shown_input import shown
 from service.operations import Operations
 from service.rpc.convert import view_message
 from service.rpc.generated.driftgate.v1 import datasets_pb2 as pb
@@ -60,7 +61,7 @@ def _chunks(
         require(
             not request.HasField("name"),
             field="name",
-            given=repr(request.name[:100]),
+            given=shown(request.name),
             allowed="a name in the first message only",
         )
         yield request.chunk

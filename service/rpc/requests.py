@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.parsing import MAX_VIOLATIONS, parse_request
+from service.jobs.shown_input import shown
 from service.jobs.state import JobState
 from service.rpc.convert import enum_prefix, union_discriminator
 from service.rpc.generated.driftgate.v1 import jobs_pb2, spec_pb2, studies_pb2
@@ -100,7 +101,7 @@ def choice(
 def choice_of_text(allowed: Iterable[str], text: str, *, field: str) -> str:
     """The text. Raises INVALID_ARGUMENT where it is not one of those that are allowed."""
     known = [str(each) for each in allowed]
-    require(text in known, field=field, given=repr(text[:100]), allowed=", ".join(known))
+    require(text in known, field=field, given=shown(text), allowed=", ".join(known))
     return text
 
 
@@ -121,7 +122,7 @@ def finite(message: Message, field: str) -> float | None:
     if not message.HasField(field):
         return None
     value: float = getattr(message, field)
-    require(math.isfinite(value), field=field, given=value, allowed="a finite number")
+    require(math.isfinite(value), field=field, given=shown(value), allowed="a finite number")
     return value
 
 

@@ -50,10 +50,19 @@ def test_a_warm_up_longer_than_the_job_is_refused():
     assert violation.allowed.startswith("the job has only 12 updates")
 
 
-@pytest.mark.parametrize("data", [None, [], "text", 3])
-def test_what_is_no_object_is_no_spec(data):
+@pytest.mark.parametrize(
+    ("data", "given"),
+    [
+        (None, "null"),
+        ([], "[]"),
+        (["text"], '["***"]'),
+        ("text", "a text that is not shown"),
+        (3, "a number that is not shown"),
+    ],
+)
+def test_what_is_no_object_is_no_spec(data, given):
     (violation,) = refusal_of(data).violations
-    assert (violation.field, violation.given, violation.allowed) == ("", repr(data), "an object")
+    assert (violation.field, violation.given, violation.allowed) == ("", given, "an object")
 
 
 def test_the_message_says_how_much_else_is_wrong():
@@ -98,7 +107,7 @@ EVALUATION = {
 
 def test_an_unknown_kind_is_answered_with_those_there_are():
     (violation,) = refusal_of({"kind": "training"}).violations
-    assert (violation.field, violation.given) == ("kind", "'training'")
+    assert (violation.field, violation.given) == ("kind", '"training"')
     assert violation.allowed == "distillation, evaluation, regrade, export"
 
 

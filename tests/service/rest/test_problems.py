@@ -19,12 +19,18 @@ def assert_is_problem(response, status, code):
     ("path", "value", "field", "given", "allowed"),
     [
         ("gate.block_size", 0, "gate.block_size", "0", "greater than or equal to 1"),
-        ("gate.block_size", "x", "gate.block_size", "'x'", "a valid integer"),
+        ("gate.block_size", "x", "gate.block_size", '"x"', "a valid integer"),
         ("steps", 0, "steps", "0", "greater than or equal to 1"),
         ("steps", -(10**400), "steps", "-1000", "greater"),
         ("gate.blocksize", 16, "gate.blocksize", "16", "block_size"),
         ("prompts.problems.num", 1, "prompts.problems.num", "1", "num_problems"),
-        ("prompts.problems.source", "web", "prompts.problems", "web", "'arithmetic', 'file'"),
+        (
+            "prompts.problems.source",
+            "web",
+            "prompts.problems.source",
+            '"web"',
+            "'arithmetic', 'file'",
+        ),
         ("gate.strength", {"adaptive": -1}, "gate.strength.adaptive", "-1", "greater than 0"),
         (
             "evaluation.k",
@@ -42,7 +48,7 @@ def assert_is_problem(response, status, code):
         ),
         ("reuse", {"minibatches": 100}, "reuse.minibatches", "100", "32 responses"),
         ("student", {}, "student.model", "nothing", "a value"),
-        ("labels", {"Not Allowed": "x"}, "labels.Not Allowed", "'Not Allowed'", "match pattern"),
+        ("labels", {"Not Allowed": "x"}, "labels.Not Allowed", '"Not Allowed"', "match pattern"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_is_allowed(
