@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from service.artifacts.local_folder import LocalFolder
 from service.artifacts.store import ArtifactStore
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.allowed_text import allowed_text
 from service.jobs.export_spec import ObjectStoreDestination, StoreCredentials
 from service.jobs.spec_fields import SecretRef
 from service.secret_values import secret_value
@@ -91,7 +92,10 @@ def _cloud_folder(url: str, settings: Settings) -> ArtifactStore:
             else None,
         )
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}" for e in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc']))} (allowed: {allowed_text(each)})"
+            for each in error.errors()
+        )
         # Not chained: its text may show what was given.
         raise _refusal(settings, wrong) from None
     except ValueError as error:

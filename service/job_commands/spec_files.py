@@ -70,7 +70,8 @@ def _without_quotes(text: str) -> str:
 def _mapping(data: Any, *, source: str) -> dict[str, Any]:
     if isinstance(data, dict):
         return data
-    raise _invalid(source, f"a {type(data).__name__}", "a job spec: fields with their values")
+    kind = {list: "a list", str: "a text", type(None): "nothing"}.get(type(data), "a value")
+    raise _invalid(source, kind, "a job spec: fields with their values")
 
 
 def _set(spec: dict[str, Any], path: str, value: Any) -> None:

@@ -8,14 +8,13 @@ from pydantic import Field, StringConstraints, model_validator
 from service.jobs.access import Scope
 from service.jobs.results import View
 from service.jobs.spec_fields import Moment, SpecPart
+from service.jobs.text_patterns import ONE_LINE
 
 MAX_LIFETIME_DAYS = 3650
 MAX_GRACE_S = 30 * 86_400
 MAX_LIMIT = 1_000_000
 
-KeyName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+KeyName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
 
 

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from pydantic import Field
 
-from service.jobs.problem_sources import DATASET_ID, EXAMPLE_ID, DatasetSource
+from service.jobs.problem_sources import EXAMPLE_ID, DatasetSource
 from service.jobs.results import View
 from service.jobs.spec import AnyJobSpec, EvaluationJobSpec, JobSpec
+from service.jobs.text_patterns import DATASET_ID
 
 DIGITS_OF_ID = 32  # of the content's hash
 

@@ -1,5 +1,6 @@
 """The evaluation of a job: benchmarks, samples, and what they are drawn from."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, TypedDict
@@ -8,6 +9,7 @@ from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_val
 
 from service.jobs.problem_sources import PUBLISHED_BENCHMARKS, ProblemSource, PromptFormat
 from service.jobs.spec_fields import MAX_TOKENS, Seed, SpecPart
+from service.jobs.text_patterns import BENCHMARK_NAME
 
 
 def _problems_may_be_left_out(schema: dict[str, Any]) -> None:
@@ -19,7 +21,7 @@ class BenchmarkSpec(SpecPart):
 
     model_config = ConfigDict(json_schema_extra=_problems_may_be_left_out)
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")]
+    name: Annotated[str, StringConstraints(pattern=BENCHMARK_NAME)]
     problems: ProblemSource = Field(
         description="May be left out where `name` is a published benchmark: aime24, aime25, math500, "
         "amc23. Under such a name no other problems are taken."
@@ -150,9 +152,9 @@ class EvaluationSpec(SpecPart):
         values: Mapping[str, object] = SAMPLING_PROFILES[self.profile]
         for name in sorted(DISTRIBUTION_FIELDS):
             if self.profile is not SamplingProfile.CUSTOM and getattr(self, name) != values[name]:
+                given, own = json.dumps(getattr(self, name)), json.dumps(values[name])
                 raise ValueError(
-                    f"{name} is {getattr(self, name)}, but profile {self.profile} has "
-                    f"{values[name]}; leave it out, or set profile to custom"
+                    f"{name} is {given}, but profile {self.profile} has {own}; leave it out, or set profile to custom"
                 )
         return self
 
@@ -172,7 +174,7 @@ class EvaluationSpec(SpecPart):
                 )
         names = [benchmark.name for benchmark in self.benchmarks]
         if len(set(names)) < len(names):
-            raise ValueError(f"benchmark names must differ, given {names}")
+            raise ValueError(f"benchmarks is {' and '.join(names)}, but names must differ")
         return self
 
     @model_validator(mode="after")
@@ -182,8 +184,8 @@ class EvaluationSpec(SpecPart):
             given = benchmark.format.enable_thinking
             if of_profile is not None and given not in (None, of_profile):
                 raise ValueError(
-                    f"benchmarks.{index}.format.enable_thinking is {given}, but profile {self.profile} has "
-                    f"{of_profile}; leave it out, or choose another profile"
+                    f"benchmarks.{index}.format.enable_thinking is {json.dumps(given)}, but profile {self.profile} "
+                    f"has {json.dumps(of_profile)}; leave it out, or choose another profile"
                 )
         return self
 

@@ -5,20 +5,23 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from service.jobs.spec_fields import MAX_LABELS, Labels, Name, Priority, SecretRef, SpecPart
+from service.jobs.text_patterns import (
+    EXPORT_PATH,
+    HUB_BRANCH,
+    HUB_REPOSITORY,
+    STORE_ACCOUNT,
+    STORE_ENDPOINT,
+    STORE_REGION,
+    STORE_URL,
+)
 
-# No part of a path begins with a dot, so none is `..` and none is hidden; file systems take 255 bytes.
-_PART = r"[A-Za-z0-9_][A-Za-z0-9_.=+@\-]{0,179}"
-
-FolderPath = Annotated[
-    str, StringConstraints(max_length=512, pattern=rf"^{_PART}(/{_PART}){{0,15}}$")
-]
+FolderPath = Annotated[str, StringConstraints(max_length=512, pattern=EXPORT_PATH)]
 
 StoreUrl = Annotated[
     str,
     StringConstraints(
         max_length=1024,
-        pattern=r"^(s3|gs|az|abfs)://[a-z0-9][a-z0-9._\-]{1,221}"
-        rf"(@[a-z0-9]{{3,24}}\.dfs\.core\.windows\.net)?(/{_PART}){{1,32}}/?$",
+        pattern=STORE_URL,
     ),
 ]
 
@@ -26,7 +29,7 @@ HubRepository = Annotated[
     str,
     StringConstraints(
         max_length=200,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,95}/[A-Za-z0-9][A-Za-z0-9._\-]{0,95}$",
+        pattern=HUB_REPOSITORY,
     ),
 ]
 
@@ -81,19 +84,17 @@ class ObjectStoreDestination(SpecPart):
     endpoint: (
         Annotated[
             str,
-            StringConstraints(
-                max_length=300, pattern=r"^https?://[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?$"
-            ),
+            StringConstraints(max_length=300, pattern=STORE_ENDPOINT),
         ]
         | None
     ) = Field(
         default=None,
         description="Of a server that speaks S3, as the service's settings list it; Amazon's when null.",
     )
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9\-]{1,40}$")] | None = Field(
+    region: Annotated[str, StringConstraints(pattern=STORE_REGION)] | None = Field(
         default=None, description="Of s3; `us-east-1` when null."
     )
-    account_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,24}$")] | None = Field(
+    account_name: Annotated[str, StringConstraints(pattern=STORE_ACCOUNT)] | None = Field(
         default=None, description="Of az and abfs, where the URL does not name it."
     )
     credentials: StoreCredentials | None = Field(
@@ -163,7 +164,7 @@ class HubDestination(SpecPart):
     revision: str = Field(
         default="main",
         max_length=100,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-/]*$",
+        pattern=HUB_BRANCH,
         description="Branch, which is made if it is not there.",
     )
     private: StrictBool = Field(

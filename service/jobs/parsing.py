@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.allowed_text import allowed_text
 from service.jobs.model_fields import models_in
 from service.jobs.shown_input import place_at, shown
 from service.jobs.spec import (
@@ -49,6 +50,7 @@ def parse_spec(data: object) -> AnyJobSpec:
 
 def invalid_spec(errors: Sequence[ErrorDetails], data: object) -> DriftgateError:
     """INVALID_SPEC of what pydantic found in `data`; the message is the first of the violations."""
+    errors = _without_echoes(errors)
     violations = [_spec_violation(error, data) for error in errors[:MAX_VIOLATIONS]]
     first = violations[0]
     others = f" And {len(errors) - 1:,} more." if len(errors) > 1 else ""
@@ -73,7 +75,7 @@ def invalid_request(
     """INVALID_ARGUMENT of what pydantic found in `data`; `model` names the fields that there are."""
     violations = [
         _violation(error, data, location=error["loc"], model=model)
-        for error in errors[:MAX_VIOLATIONS]
+        for error in _without_echoes(errors)[:MAX_VIOLATIONS]
     ]
     first = violations[0]
     return DriftgateError(
@@ -81,6 +83,15 @@ def invalid_request(
         f"{first.field or 'The body'}: given {first.given}, allowed: {first.allowed}.",
         violations,
     )
+
+
+def _without_echoes(errors: Sequence[ErrorDetails]) -> Sequence[ErrorDetails]:
+    """Without lists that pydantic finds too short because it left out an element that it refused."""
+    return [
+        error
+        for error in errors
+        if error["type"] != "too_short" or len(error["input"]) < error["ctx"]["min_length"]
+    ]
 
 
 def _spec_violation(error: ErrorDetails, data: object) -> Violation:
@@ -101,21 +112,16 @@ def _violation(
     path = _path_in_data(location, data, is_missing=error["type"] == "missing")
     place = place_at(path, model=model)
     given = "nothing" if error["type"] == "missing" else place.shown(error["input"])
-    message = error["msg"].removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
             return Violation(place.field, given, _known_fields(location, model=model))
-        case "value_error" if cross_check := _CROSS_CHECK.match(message):
+        case "value_error" if cross_check := _CROSS_CHECK.match(allowed_text(error)):
             field = ".".join([*path, cross_check["field"]])
             return Violation(field, cross_check["given"], cross_check["allowed"])
         case "union_tag_invalid" | "union_tag_not_found":
             return _no_member(error, path, model=model)
-        case "missing":
-            return Violation(place.field, given, "a value, for it has no default")
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return Violation(place.field, given, "an object")
         case _:
-            return Violation(place.field, given, message.removeprefix("Input should be "))
+            return Violation(place.field, given, allowed_text(error))
 
 
 def _no_member(
@@ -124,11 +130,9 @@ def _no_member(
     """Of an object that does not say which of several it is, by the field that should."""
     discriminator = error["ctx"]["discriminator"].strip("'")
     place = place_at([*path, discriminator], model=model)
-    if error["type"] == "union_tag_not_found":
-        return Violation(place.field, "nothing", "a value, for it has no default")
-    return Violation(
-        place.field, place.shown(error["input"][discriminator]), error["ctx"]["expected_tags"]
-    )
+    is_missing = error["type"] == "union_tag_not_found"
+    given = "nothing" if is_missing else place.shown(error["input"][discriminator])
+    return Violation(place.field, given, allowed_text(error))
 
 
 def _path_in_data(location: Sequence[int | str], data: object, *, is_missing: bool) -> list[str]:

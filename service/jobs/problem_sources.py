@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, model_validator
 
 from service.jobs.spec_fields import Seed, SpecPart
+from service.jobs.text_patterns import DATASET_ID, NO_NUL, ONE_LINE
 
-DATASET_ID = r"^ds-[0-9a-f]{32}$"
 EXAMPLE_ID = "ds-9f86d081884c7d659a2feaa0c55ad015"
-NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps none
 
 
 class ArithmeticSource(SpecPart):
@@ -35,7 +34,7 @@ class FileSource(SpecPart):
     """A JSONL file below the dataset root: `problem` a line, and for a benchmark `id` and `answer`."""
 
     source: Literal["file"] = "file"
-    path: str = Field(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]+$")
+    path: str = Field(min_length=1, max_length=1024, pattern=ONE_LINE)
 
 
 class DatasetSource(SpecPart):

@@ -30,6 +30,7 @@ from service.jobs.spec_fields import (
     SpecPart,
 )
 from service.jobs.teacher_spec import TeacherSpec
+from service.jobs.text_patterns import JOB_REFERENCE, LAYER_NAME
 
 SPEC_VERSION = 1
 
@@ -40,7 +41,7 @@ class WarmStartSpec(SpecPart):
     That job has ended, and trained the same `student`.
     """
 
-    job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
+    job_id: str = Field(min_length=1, max_length=100, pattern=JOB_REFERENCE)
     step: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         default=None, description="One of the job's saved steps; its newest where null."
     )
@@ -115,9 +116,7 @@ class LoraSpec(SpecPart):
 
     rank: int = Field(default=16, ge=1, le=4096)
     alpha: float = Field(default=32.0, gt=0, le=1e6)
-    target_modules: tuple[
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], ...
-    ] = Field(
+    target_modules: tuple[Annotated[str, StringConstraints(pattern=LAYER_NAME)], ...] = Field(
         default=LINEAR_LAYERS,
         min_length=1,
         max_length=64,
@@ -343,7 +342,7 @@ class RegradeJobSpec(SpecPart):
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     priority: Priority = 0
     max_runtime_s: RuntimeSeconds | None = None
-    job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
+    job_id: str = Field(min_length=1, max_length=100, pattern=JOB_REFERENCE)
 
 
 class ExportJobSpec(SpecPart):
@@ -357,7 +356,7 @@ class ExportJobSpec(SpecPart):
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     priority: Priority = 0
     max_runtime_s: RuntimeSeconds | None = None
-    job_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9\-]+$")
+    job_id: str = Field(min_length=1, max_length=100, pattern=JOB_REFERENCE)
     step: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         default=None, description="One of the job's saved steps; its newest where null."
     )

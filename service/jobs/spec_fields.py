@@ -17,6 +17,14 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from service.jobs.text_patterns import (
+    LABEL_KEY,
+    ONE_LINE,
+    ONE_LINE_OR_NOTHING,
+    REVISION,
+    SECRET_NAME,
+)
+
 MAX_TOKENS = 1_048_576
 
 
@@ -26,20 +34,16 @@ MAX_UPDATES = 2**31 - 1
 MAX_SEED = 2**63 - 1
 
 
-ModelReference = Annotated[
-    str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+ModelReference = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=ONE_LINE)]
 
 
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
 
 
-LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_.\-/]{0,61}[a-z0-9])?$")]
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY)]
 
 
-LabelValue = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+LabelValue = Annotated[str, StringConstraints(max_length=200, pattern=ONE_LINE_OR_NOTHING)]
 
 
 # The first wrong element of a dictionary or a list is named, not all of them: a body of 8 MB holds
@@ -140,7 +144,7 @@ class SecretRef(SpecPart):
     """A secret by its name; only the worker reads its value, which is never stored or shown."""
 
     secret: str = Field(
-        pattern=r"^[A-Z][A-Z0-9_]{0,62}$",
+        pattern=SECRET_NAME,
         description="Of a file in the worker's folder of secrets, or of its environment variable "
         "DRIFTGATE_SECRET_NAME.",
         examples=["HUB_TOKEN"],
@@ -156,7 +160,7 @@ class ModelSpec(SpecPart):
     revision: str | None = Field(
         default=None,
         max_length=100,
-        pattern=r"^[A-Za-z0-9._\-/]+$",
+        pattern=REVISION,
         description="Branch, tag or commit of a hub model; the hub's default when unset.",
     )
     hub_token: SecretRef | None = Field(

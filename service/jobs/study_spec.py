@@ -14,6 +14,7 @@ from pydantic import (
 from service.jobs.spec import JobSpec
 from service.jobs.spec_fields import MAX_LABELS, Name, Seed, SpecPart
 from service.jobs.study_arms import arm_presets, plain_changes, with_changes
+from service.jobs.text_patterns import ARM_NAME, STUDY_METRIC
 
 MIN_SEEDS = 3
 MAX_SEEDS = 64
@@ -26,8 +27,8 @@ REVERSE_KL = "reverse_kl"
 # Arms are compared on one evaluation, and the rest is the study's own business.
 FIELDS_OF_THE_STUDY = ("kind", "name", "labels", "priority", "seed", "evaluation")
 
-ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_\-]{0,62}$")]
-StudyMetric = Annotated[str, StringConstraints(pattern=r"^(pass@[1-9][0-9]{0,3}|reverse_kl)$")]
+ArmName = Annotated[str, StringConstraints(pattern=ARM_NAME)]
+StudyMetric = Annotated[str, StringConstraints(pattern=STUDY_METRIC)]
 
 
 def _name_may_be_left_out(schema: dict[str, Any]) -> None:

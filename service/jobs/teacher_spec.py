@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from service.jobs.spec_fields import ModelReference, ModelSpec, SecretRef
+from service.jobs.text_patterns import TEACHER_ENDPOINT
 
 MAX_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -23,19 +24,20 @@ def origin_of(url: str) -> str:
 
 
 def _with_readable_port(url: str) -> str:
-    port = urlsplit(url).port  # raises ValueError beyond MAX_PORT
+    try:
+        port = urlsplit(url).port  # raises ValueError beyond MAX_PORT
+    except ValueError:
+        port = 0
     if port == 0:
         raise ValueError(f"a port from 1 to {MAX_PORT}")
     return url
 
 
-# No user name, no query, no fragment and no part that is `..`: an allowed host stays the host that is asked.
 EndpointUrl = Annotated[
     str,
     StringConstraints(
         max_length=300,
-        pattern=r"^https?://(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9.\-]{0,200}[A-Za-z0-9])?)"
-        r"(:[0-9]{1,5})?(/[A-Za-z0-9][A-Za-z0-9._\-]{0,63}){0,6}/v1/?$",
+        pattern=TEACHER_ENDPOINT,
     ),
     AfterValidator(_with_readable_port),
 ]

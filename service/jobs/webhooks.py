@@ -10,6 +10,7 @@ from service.jobs.results import View
 from service.jobs.spec import JobKind
 from service.jobs.spec_fields import SpecPart
 from service.jobs.state import JobState
+from service.jobs.text_patterns import ONE_LINE_OR_NOTHING, WEBHOOK_URL
 
 MAX_URL_CHARACTERS = 2000
 MAX_FAILURE_CHARACTERS = 1000
@@ -52,8 +53,7 @@ WebhookUrl = Annotated[
     StringConstraints(
         min_length=1,
         max_length=MAX_URL_CHARACTERS,
-        # The characters of RFC 3986 but "#": a fragment is never sent.
-        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+$",
+        pattern=WEBHOOK_URL,
     ),
     Field(
         description="An https:// address that is not private; no user name, password or fragment. "
@@ -66,7 +66,7 @@ EventTypes = Annotated[
     AfterValidator(_named_once),
 ]
 Description = Annotated[
-    str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), Field(examples=["CI"])
+    str, StringConstraints(max_length=200, pattern=ONE_LINE_OR_NOTHING), Field(examples=["CI"])
 ]
 
 

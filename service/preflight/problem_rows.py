@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.allowed_text import allowed_text
 from service.jobs.problem_sources import Problem
 
 ALLOWED_ROWS = "one JSON object a line: `problem`, and for a benchmark `id` and `answer`"
@@ -88,9 +89,11 @@ def make_problem(place: str, *, field: str, **parts: object) -> Problem:
     try:
         return Problem.model_validate(parts)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False)[0]
         part = ".".join(str(key) for key in first["loc"])
-        raise invalid_row(place, f"has a wrong `{part}`: {first['msg']}", field=field) from error
+        raise invalid_row(
+            place, f"has a wrong `{part}`; allowed: {allowed_text(first)}", field=field
+        ) from error
 
 
 def problem_of_row(row: Row, *, field: str, graded: bool) -> PlacedProblem:

@@ -9,6 +9,7 @@ from service.checkpoint_files import Part
 from service.jobs.checkpoint_manifest import CheckpointContent
 from service.jobs.export_spec import ExportRequest
 from service.jobs.results import Job, JobCheckpoints
+from service.jobs.text_patterns import CHECKPOINT_STEP
 from service.rest.answers import REVALIDATE, job_response
 from service.rest.byte_ranges import ReadableRange, is_beyond_end, range_refused
 from service.rest.checkpoint_examples import CONTENT_EXAMPLE, EXPORT_EXAMPLES, LIST_EXAMPLE
@@ -52,7 +53,7 @@ def _answered(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 Step = Annotated[
     str,
     Path(
-        pattern=r"^([0-9]{1,7}|final|latest)$",
+        pattern=CHECKPOINT_STEP,
         description="A saved step, `latest`, or `final`: what the job saved at its end.",
         examples=["final"],
     ),

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service.error_catalogue import CATALOGUE
 from service.errors import DriftgateError, ErrorCode, Violation
+from service.jobs.allowed_text import allowed_text
 from service.jobs.parsing import invalid_request, invalid_spec
 from service.jobs.results import FieldViolation
 from service.jobs.shown_input import shown
@@ -163,7 +164,7 @@ def _invalid_parameters(errors: Any) -> DriftgateError:
         Violation(
             field=str(one["loc"][1]),
             given="nothing" if one["type"] == "missing" else shown(one["input"]),
-            allowed=one["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
+            allowed=allowed_text(one),
         )
         for one in errors
     ]

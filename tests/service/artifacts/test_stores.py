@@ -221,7 +221,14 @@ def test_a_secret_in_a_reason_is_hidden_and_a_reason_is_one_line():
         ({"artifact_url": "s3://b1234/run", "artifact_endpoint": "ftp://x"}, "endpoint"),
         ({"artifact_url": "gs://b1234/run", "artifact_region": "eu"}, "region"),
         ({"artifact_url": "s3://b1234/run", "artifact_credentials": ("a",)}, "FIELD=NAME"),
-        ({"artifact_url": "s3://b1234/run", "artifact_credentials": ("a=B",)}, "a"),
+        (
+            {"artifact_url": "s3://b1234/run", "artifact_credentials": ("a=B",)},
+            "a (allowed: no such field)",
+        ),
+        (
+            {"artifact_url": "s3://b1234/run", "artifact_credentials": ("access_key_id=b",)},
+            "(allowed: the name of a secret, not the secret",
+        ),
     ],
 )
 def test_settings_that_name_no_store_are_refused_saying_what_is_allowed(

@@ -44,7 +44,8 @@ def test_values_are_set_by_their_path_and_read_as_yaml(file_with):
     [
         ("steps: [", (), "allowed: YAML or JSON"),
         ("- a list", (), "given a list, allowed: a job spec"),
-        ("", (), "given a NoneType, allowed: a job spec"),
+        ("", (), "given nothing, allowed: a job spec"),
+        ("text", (), "given a text, allowed: a job spec"),
         ("steps: .nan", (), "allowed: what JSON can say"),
         ("a: &a [*a]", (), "allowed: what JSON can say"),
         ("!!python/object/apply:os.getcwd []", (), "allowed: YAML or JSON"),

@@ -30,5 +30,5 @@ def test_a_profile_that_says_whether_to_think_is_not_contradicted():
     assert evaluation("qwen3-think", True).enable_thinking is True
     assert evaluation("qwen3-think", None).enable_thinking is True
     assert evaluation("paper", False).benchmarks[0].format.enable_thinking is False
-    with pytest.raises(ValidationError, match=r"benchmarks\.0\.format\.enable_thinking is False"):
+    with pytest.raises(ValidationError, match=r"benchmarks\.0\.format\.enable_thinking is false"):
         evaluation("qwen3-think", False)

@@ -18,10 +18,10 @@ def assert_is_problem(response, status, code):
 @pytest.mark.parametrize(
     ("path", "value", "field", "given", "allowed"),
     [
-        ("gate.block_size", 0, "gate.block_size", "0", "greater than or equal to 1"),
-        ("gate.block_size", "x", "gate.block_size", '"x"', "a valid integer"),
-        ("steps", 0, "steps", "0", "greater than or equal to 1"),
-        ("steps", -(10**400), "steps", "-1000", "greater"),
+        ("gate.block_size", 0, "gate.block_size", "0", "at least 1"),
+        ("gate.block_size", "x", "gate.block_size", '"x"', "a whole number"),
+        ("steps", 0, "steps", "0", "at least 1"),
+        ("steps", -(10**400), "steps", "-1000", "at least 1"),
         ("gate.blocksize", 16, "gate.blocksize", "16", "block_size"),
         ("prompts.problems.num", 1, "prompts.problems.num", "1", "num_problems"),
         (
@@ -29,9 +29,9 @@ def assert_is_problem(response, status, code):
             "web",
             "prompts.problems.source",
             '"web"',
-            "'arithmetic', 'file'",
+            "arithmetic, file",
         ),
-        ("gate.strength", {"adaptive": -1}, "gate.strength.adaptive", "-1", "greater than 0"),
+        ("gate.strength", {"adaptive": -1}, "gate.strength.adaptive", "-1", "more than 0"),
         (
             "evaluation.k",
             [1, 16],
@@ -44,11 +44,11 @@ def assert_is_problem(response, status, code):
             0,
             "evaluation.benchmarks.0.problems.num_problems",
             "0",
-            "greater than or equal to 1",
+            "at least 1",
         ),
         ("reuse", {"minibatches": 100}, "reuse.minibatches", "100", "32 responses"),
         ("student", {}, "student.model", "nothing", "a value"),
-        ("labels", {"Not Allowed": "x"}, "labels.Not Allowed", '"Not Allowed"', "match pattern"),
+        ("labels", {"Not Allowed": "x"}, "labels.Not Allowed", '"Not Allowed"', "1 to 63 of a-z"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_is_allowed(
@@ -60,6 +60,45 @@ def test_a_wrong_field_is_named_with_what_is_allowed(
     violation = next(one for one in violations if one["field"] == field)
     assert given in violation["given"]
     assert allowed in violation["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "violation"),
+    [
+        ("/v1/jobs:batchGet", ("job_id", "nothing", "a value, for it has no default")),
+        ("/v1/metrics:query?job_id=a", ("key", "nothing", "a value, for it has no default")),
+        ("/v1/jobs?page_size=x", ("page_size", '"x"', "a whole number")),
+        ("/v1/jobs?page_size=0", ("page_size", '"0"', "at least 1")),
+        (
+            "/v1/jobs?order_by=age",
+            ("order_by", '"age"', "created_at desc, created_at, updated_at desc"),
+        ),
+        (
+            "/v1/jobs?created_from=2026-01-02T03:04:05",
+            (
+                "created_from",
+                '"2026-01-02T03:04:05"',
+                "a time of RFC 3339 with its zone, such as 2026-01-31T12:00:00Z",
+            ),
+        ),
+        (
+            f"/v1/jobs/{'0' * 32}/checkpoints/first",
+            ("step", '"first"', "a number of at most 7 digits, final or latest"),
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_answered_in_plain_words(api, path, violation):
+    (found,) = assert_is_problem(api.get(path), 400, "INVALID_ARGUMENT")
+    assert (found["field"], found["given"], found["allowed"]) == violation
+
+
+def test_an_element_that_is_refused_does_not_make_its_list_too_short(api):
+    refused = api.post("/v1/webhooks", json={"url": "https://h.example", "event_types": ["nope"]})
+    (violation,) = assert_is_problem(refused, 400, "INVALID_ARGUMENT")
+    assert (violation["field"], violation["given"]) == ("event_types.0", '"nope"')
+    refused = api.post("/v1/webhooks", json={"url": "https://h.example", "event_types": []})
+    (violation,) = assert_is_problem(refused, 400, "INVALID_ARGUMENT")
+    assert (violation["field"], violation["allowed"]) == ("event_types", "at least 1 item")
 
 
 def test_every_wrong_field_is_named_at_once(api, spec, spec_with):
