@@ -46,13 +46,52 @@ def _text(file: str) -> str:
 
 
 def _parse(text: str, *, source: str) -> Any:
-    """JSON is YAML. Dates, which JSON lacks, become their text."""
+    """JSON is YAML. Dates, which JSON lacks, become their text.
+
+    Raises INVALID_SPEC for what is neither, and for a field that an object has twice.
+    """
     try:
-        return json.loads(json.dumps(yaml.safe_load(text), default=str, allow_nan=False))
+        return json.loads(json.dumps(_load(text, source=source), default=str, allow_nan=False))
     except yaml.YAMLError as error:
         raise _invalid(source, _place_and_problem(error), "YAML or JSON") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise _invalid(source, _without_quotes(str(error)), "what JSON can say") from None
+
+
+def _load(text: str, *, source: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        # Before it is made into data, where the last of two fields wins and `<<` has put in those of others.
+        _refuse_doubled_fields(root, source=source)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _refuse_doubled_fields(root: yaml.Node, *, source: str) -> None:
+    seen: set[int] = set()  # an anchor may be inside of itself
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            waiting += (key, value)
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused later: JSON has no such field
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                given = f"{key.value[:100]}, which is in line {lines[key.value]} already"
+                raise _invalid(f"{source}, line {line}", given, "every field once")
+            lines[key.value] = line
 
 
 def _place_and_problem(error: yaml.YAMLError) -> str:

@@ -62,6 +62,40 @@ def test_what_is_no_spec_is_refused_with_what_was_given(file_with, text, overrid
     assert message in refusal.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "given"),
+    [
+        ("steps: 3\nseed: 1\nsteps: 5\n", 3, "steps, which is in line 1 already"),
+        ('{"steps": 3,\n "steps": 3}', 2, "steps, which is in line 1 already"),
+        ("gate:\n  kernel: exp\n  'kernel': hard", 3, "kernel, which is in line 2 already"),
+        ("arms:\n- {name: a, name: b}", 2, "name, which is in line 2 already"),
+        ("a: &a {x: 1}\nb: {<<: *a,\n <<: *a}", 3, "<<, which is in line 2 already"),
+    ],
+)
+def test_a_field_that_is_given_twice_is_refused_with_its_file_and_line(
+    file_with, text, line, given
+):
+    file = file_with(text)
+    with pytest.raises(DriftgateError) as refusal:
+        read_spec(file)
+    (violation,) = refusal.value.violations
+    assert refusal.value.code is ErrorCode.INVALID_SPEC
+    assert (violation.field, violation.given) == (f"{file}, line {line}", given)
+    assert violation.allowed == "every field once"
+
+
+def test_a_field_that_is_given_twice_on_the_command_line_is_refused(file_with):
+    with pytest.raises(DriftgateError, match="--set labels, line 1: given a, which is in line 1"):
+        read_spec(file_with("steps: 5"), overrides=["labels={a: x, a: y}"])
+
+
+def test_an_object_may_take_over_another_and_change_a_field_of_it(file_with):
+    text = "a: {b: &b {x: 1, y: 2}}\nc: &c {<<: *b, x: 3}\nd: {e: {<<: *c, y: 4}}\nf: {<<: *c}"
+    spec = read_spec(file_with(text))
+    assert spec["d"]["e"] == {"x": 3, "y": 4}
+    assert (spec["c"], spec["f"]) == ({"x": 3, "y": 2}, {"x": 3, "y": 2})
+
+
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     binary = tmp_path / "job.yaml"
     binary.write_bytes(b"steps: \xff")
