@@ -15,9 +15,10 @@ from service.jobs.api_keys import (
     NewApiKey,
 )
 from service.rest.answers import json_response
+from service.rest.json_examples import json_example, request_examples
 from service.rest.parameters import FromApp, FromCaller, PageToken, problem
 
-EXAMPLE_KEY: dict[str, Any] = {
+_KEY: dict[str, Any] = {
     "id": "019a8c2f3d07c4e9b1d5e6f7a8b9c0d1",
     "name": "nightly pipeline",
     "scope": "write",
@@ -31,10 +32,19 @@ EXAMPLE_KEY: dict[str, Any] = {
     "revoked_at": None,
     "last_used_at": "2026-11-03T04:00:12Z",
 }
-EXAMPLE_NEW_KEY: dict[str, Any] = {
-    "key": "dg_4fQz0Y9sX_an_example_that_no_server_knows_0",
-    "api_key": EXAMPLE_KEY | {"last_used_at": None},
-}
+EXAMPLE_KEY = ApiKey.model_validate(_KEY)
+EXAMPLE_NEW_KEY = NewApiKey(
+    key="dg_4fQz0Y9sX_an_example_that_no_server_knows_0",
+    api_key=ApiKey.model_validate(_KEY | {"last_used_at": None}),
+)
+EXAMPLE_KEY_PAGE = ApiKeyPage(api_keys=(EXAMPLE_KEY,), next_page_token=None)
+EXAMPLE_CALLER = CurrentCaller(
+    caller_id=EXAMPLE_KEY.caller_id,
+    scope=EXAMPLE_KEY.scope,
+    max_queued_jobs=20,
+    max_requests_per_minute=6000,
+    max_streams=100,
+)
 CREATE_EXAMPLES: dict[str, Example] = {
     "pipeline": {
         "summary": "For a pipeline, for 90 days",
@@ -60,11 +70,6 @@ NO_SUCH_KEY: dict[int | str, dict[str, Any]] = {404: problem("No API key has thi
 
 KeyId = Annotated[str, Path(description="32 hexadecimal digits, not the key itself.")]
 
-
-def _example(value: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": value}}}
-
-
 router = APIRouter(
     prefix="/v1/api-keys",
     tags=["API keys"],
@@ -82,10 +87,10 @@ router = APIRouter(
     response_model=NewApiKey,
     summary="Make an API key",
     response_description="The key, shown this once. `Location` is its address.",
-    responses={201: _example(EXAMPLE_NEW_KEY), 400: problem("A field that is not allowed.")},
+    responses={201: json_example(EXAMPLE_NEW_KEY), 400: problem("A field that is not allowed.")},
 )
 def create_api_key(
-    request: Annotated[ApiKeyRequest, Body(openapi_examples=CREATE_EXAMPLES)],
+    request: Annotated[ApiKeyRequest, Body(openapi_examples=request_examples(CREATE_EXAMPLES))],
     operations: FromApp,
     caller: FromCaller,
 ) -> Response:
@@ -102,7 +107,7 @@ def create_api_key(
     "",
     response_model=ApiKeyPage,
     summary="List API keys, newest first",
-    responses={200: _example({"api_keys": [EXAMPLE_KEY], "next_page_token": None})},
+    responses={200: json_example(EXAMPLE_KEY_PAGE)},
 )
 def list_api_keys(
     operations: FromApp,
@@ -118,17 +123,7 @@ def list_api_keys(
     ":current",
     response_model=CurrentCaller,
     summary="What the key of this request may do",
-    responses={
-        200: _example(
-            {
-                "caller_id": EXAMPLE_KEY["id"],
-                "scope": "write",
-                "max_queued_jobs": 20,
-                "max_requests_per_minute": 6000,
-                "max_streams": 100,
-            }
-        )
-    },
+    responses={200: json_example(EXAMPLE_CALLER)},
 )
 async def get_current_caller(caller: FromCaller) -> Response:
     """For a key of any scope: its scope, and its limits with the server's own filled in."""
@@ -139,7 +134,7 @@ async def get_current_caller(caller: FromCaller) -> Response:
     "/{key_id:id}",
     response_model=ApiKey,
     summary="Get an API key",
-    responses=NO_SUCH_KEY | {200: _example(EXAMPLE_KEY)},
+    responses=NO_SUCH_KEY | {200: json_example(EXAMPLE_KEY)},
 )
 def get_api_key(key_id: KeyId, operations: FromApp) -> Response:
     """Its name, scope, limits and times; never the key itself."""
@@ -152,12 +147,17 @@ def get_api_key(key_id: KeyId, operations: FromApp) -> Response:
     summary="Replace an API key",
     response_description="The new key, shown this once.",
     responses=NO_SUCH_KEY
-    | {200: _example(EXAMPLE_NEW_KEY), 400: problem("The key is revoked, or a field not allowed.")},
+    | {
+        200: json_example(EXAMPLE_NEW_KEY),
+        400: problem("The key is revoked, or a field not allowed."),
+    },
 )
 def rotate_api_key(
     key_id: KeyId,
     operations: FromApp,
-    rotation: Annotated[ApiKeyRotation, Body(openapi_examples=ROTATE_EXAMPLES)] = ApiKeyRotation(),  # noqa: B008 frozen
+    rotation: Annotated[
+        ApiKeyRotation, Body(openapi_examples=request_examples(ROTATE_EXAMPLES))
+    ] = ApiKeyRotation(),  # noqa: B008 frozen
 ) -> Response:
     """A new key of the same name, scope and limits; jobs, limits and idempotency keys go on under it.
 

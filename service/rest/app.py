@@ -33,6 +33,7 @@ from service.rest.access import SECURITY_SCHEMES, Access
 from service.rest.body_limit import BodyLimit
 from service.rest.conditional import install_not_modified
 from service.rest.head_requests import HeadRequests
+from service.rest.json_examples import json_example, put_values_in
 from service.rest.parameters import problem
 from service.rest.polled_jobs import PolledJobs
 from service.rest.problems import ProblemDetails, install_error_handlers
@@ -49,6 +50,7 @@ DESCRIPTION = (
     "`application/problem+json` with a stable `code`; `violations` names the fields at fault."
 )
 DASHBOARD_FOLDER = Path(dashboard.__file__ or "").parent
+HEALTHY = {"status": "ok"}
 PAGE_HEADERS = {
     # The page has no inline script or style; a site that frames it could steal a click on "cancel".
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -118,10 +120,15 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", summary="Whether this process answers", tags=["health"])
+    @app.get(
+        "/healthz",
+        summary="Whether this process answers",
+        tags=["health"],
+        responses={200: json_example(HEALTHY)},
+    )
     def get_health() -> dict[str, str]:
         """Says nothing about the database or the workers."""
-        return {"status": "ok"}
+        return HEALTHY
 
 
 def _add_page(app: FastAPI) -> None:
@@ -155,6 +162,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             webhooks=app.webhooks.routes,
         )
+        put_values_in(schema)
         # If only for a query parameter that it does not know.
         for operation in _operations_of(schema):
             operation["responses"].setdefault("400", problem("A bad parameter."))

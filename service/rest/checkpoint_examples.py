@@ -1,39 +1,45 @@
 """Requests and answers about checkpoints as the OpenAPI description shows them."""
 
-from typing import Any
-
 from fastapi.openapi.models import Example
 
-JOB_ID = "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"
-CHECKPOINT: dict[str, Any] = {
-    "attempt": 1,
-    "step": 200,
-    "update": 400,
-    "uri": f"/srv/driftgate/artifacts/jobs/{JOB_ID}/1/step-200",
-    "size_bytes": 2_400,
-    "manifest_sha256": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-    "final": True,
-    "created_at": "2026-11-26T10:00:00Z",
-}
-LIST_EXAMPLE: dict[str, Any] = {"job_id": JOB_ID, "checkpoints": [CHECKPOINT]}
-CONTENT_EXAMPLE: dict[str, Any] = {
-    "job_id": JOB_ID,
-    "checkpoint": CHECKPOINT,
-    "files": [
-        {
-            "name": "model.safetensors",
-            "size_bytes": 1_200,
-            "sha256": "4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
-            "loadable": True,
-        },
-        {
-            "name": "optimizer.safetensors",
-            "size_bytes": 1_000,
-            "sha256": "dbc1b4c900ffe48d575b5da5c638040125f65db0fe3e24494b76ea986457d986",
-            "loadable": False,
-        },
-    ],
-}
+from service.jobs.checkpoint_manifest import CheckpointContent, CheckpointFile, is_loadable
+from service.jobs.results import Checkpoint, JobCheckpoints
+from service.rest.job_examples import EXAMPLE_JOB_ID
+
+_CHECKPOINT = Checkpoint.model_validate(
+    {
+        "attempt": 1,
+        "step": 30,
+        "update": 60,
+        "uri": f"/srv/driftgate/artifacts/jobs/{EXAMPLE_JOB_ID}/1/step-30",
+        "size_bytes": 1_217_680,
+        "manifest_sha256": "b53630713c83fd71a9c85705e40b4acb2b0cbd8e9ea09bea7d61bcc2a631210d",
+        "final": True,
+        "created_at": "2026-01-05T10:00:26Z",
+    }
+)
+_FILES = [
+    ("config.json", 824, "0f53b9d9269bd078c3fc602e0167e0c34018f5dc2560164a2dcdbfa2256aafa5"),
+    (
+        "model.safetensors",
+        404_640,
+        "9399a3d0cdd85e520f07b9daae39e44561c185413954b6017b3d42923552904c",
+    ),
+    (
+        "optimizer.safetensors",
+        812_216,
+        "a901184bf2e3da2571f6a7afb4a3cf47e83e7b3fdbc22154e649761b64408459",
+    ),
+]
+EXAMPLE_CHECKPOINTS = JobCheckpoints(job_id=EXAMPLE_JOB_ID, checkpoints=(_CHECKPOINT,))
+EXAMPLE_CONTENT = CheckpointContent(
+    job_id=EXAMPLE_JOB_ID,
+    checkpoint=_CHECKPOINT,
+    files=tuple(
+        CheckpointFile(name=name, size_bytes=size_bytes, sha256=sha256, loadable=is_loadable(name))
+        for name, size_bytes, sha256 in _FILES
+    ),
+)
 
 EXPORT_EXAMPLES: dict[str, Example] = {
     "folder": {

@@ -12,7 +12,7 @@ from service.jobs.results import Job, JobCheckpoints
 from service.jobs.text_patterns import CHECKPOINT_STEP
 from service.rest.answers import REVALIDATE, job_response
 from service.rest.byte_ranges import ReadableRange, is_beyond_end, range_refused
-from service.rest.checkpoint_examples import CONTENT_EXAMPLE, EXPORT_EXAMPLES, LIST_EXAMPLE
+from service.rest.checkpoint_examples import EXAMPLE_CHECKPOINTS, EXAMPLE_CONTENT, EXPORT_EXAMPLES
 from service.rest.closing_stream import ClosingStream
 from service.rest.conditional import (
     NOT_MODIFIED,
@@ -22,6 +22,8 @@ from service.rest.conditional import (
     not_modified,
     unless_same,
 )
+from service.rest.job_answer_examples import EXAMPLE_EXPORT_JOB
+from service.rest.json_examples import json_example, request_examples
 from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, IdempotencyKey, JobId, problem
 from service.rest.stored_file import stored_file_response
 
@@ -46,10 +48,6 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _answered(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"application/json": {"example": example}}}}
-
-
 Step = Annotated[
     str,
     Path(
@@ -69,7 +67,7 @@ router = APIRouter(
 @router.get(
     "",
     summary="Saved students, newest first",
-    responses=_answered(LIST_EXAMPLE) | NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_CHECKPOINTS)},
     dependencies=[UNLESS_KNOWN],
 )
 def list_checkpoints(job_id: JobId, operations: FromApp) -> JobCheckpoints:
@@ -117,6 +115,7 @@ def get_archive(
     response_description="The job that copies it, queued. `Location` is its address.",
     responses=NOT_FOUND
     | {
+        201: json_example(EXAMPLE_EXPORT_JOB),
         400: problem("The body is not of the schema."),
         409: problem("The idempotency key came with another request before."),
         422: problem("The destination is not allowed, or not free."),
@@ -126,7 +125,7 @@ def export_checkpoint(
     *,
     job_id: JobId,
     step: Step,
-    body: Annotated[ExportRequest, Body(openapi_examples=EXPORT_EXAMPLES)],
+    body: Annotated[ExportRequest, Body(openapi_examples=request_examples(EXPORT_EXAMPLES))],
     operations: FromApp,
     caller: FromCaller,
     idempotency_key: IdempotencyKey,
@@ -144,11 +143,10 @@ def export_checkpoint(
     "/{step:id}",
     response_model=CheckpointContent,
     summary="Get a checkpoint and its files",
-    responses=_answered(CONTENT_EXAMPLE)
-    | {400: problem("A bad parameter.")}
+    responses=NOT_HERE
+    | CORRUPT
     | NOT_MODIFIED
-    | NOT_HERE
-    | CORRUPT,
+    | {200: json_example(EXAMPLE_CONTENT), 400: problem("A bad parameter.")},
 )
 def get_checkpoint(
     job_id: JobId, step: Step, operations: FromApp, if_none_match: IfNoneMatch = None

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Query
 
 from service.jobs.comparisons import Comparison
 from service.operations import DEFAULT_K, MAX_COMPARED_JOBS
+from service.rest.comparison_examples import EXAMPLE_COMPARISON
+from service.rest.json_examples import json_example
 from service.rest.parameters import NOT_FOUND, FromApp, K, Stage, problem
 
 router = APIRouter(
@@ -18,7 +20,7 @@ router = APIRouter(
 @router.get(
     "",
     summary="Jobs against the first of them",
-    responses=NOT_FOUND | {400: problem("A bad parameter.")},
+    responses=NOT_FOUND | {200: json_example(EXAMPLE_COMPARISON), 400: problem("A bad parameter.")},
 )
 def compare_jobs(
     operations: FromApp,

@@ -13,6 +13,7 @@ from service.jobs.datasets import Dataset, DatasetPage
 from service.jobs.problem_sources import EXAMPLE_ID
 from service.rest.answers import json_response
 from service.rest.closing_stream import ClosingStream
+from service.rest.json_examples import json_example
 from service.rest.parameters import FromApp, PageToken, problem
 from service.rest.streamed_body import answer_streamed
 
@@ -24,16 +25,18 @@ EXAMPLE_CONTENT = (
     '{"id": "sum-1", "problem": "What is 17 + 25?", "answer": "42"}\n'
     '{"id": "sum-2", "problem": "What is 8 · 7?", "answer": 56}\n'
 )
-EXAMPLE_DATASET = {
-    "id": EXAMPLE_ID,
-    "name": "sums",
-    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "num_problems": 2,
-    "num_answers": 2,
-    "size_bytes": 123,
-    "created_at": "2026-11-22T10:00:00Z",
-}
-EXAMPLE_PAGE = {"datasets": [EXAMPLE_DATASET], "next_page_token": None}
+EXAMPLE_DATASET = Dataset.model_validate(
+    {
+        "id": EXAMPLE_ID,
+        "name": "sums",
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "num_problems": 2,
+        "num_answers": 2,
+        "size_bytes": 123,
+        "created_at": "2026-01-02T10:00:00Z",
+    }
+)
+EXAMPLE_PAGE = DatasetPage(datasets=(EXAMPLE_DATASET,), next_page_token=None)
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -53,8 +56,8 @@ router = APIRouter(
 )
 
 
-def _answered(example: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"example": example}}}
+def _answered(example: DatasetPage | Dataset, description: str) -> dict[str, Any]:
+    return {"description": description} | json_example(example)
 
 
 @router.post(

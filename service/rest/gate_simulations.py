@@ -8,7 +8,8 @@ from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.gate_simulations import GateSimulation
 from service.jobs.loss_spec import Aggregation, Direction, Granularity, Kernel, Normalization
 from service.rest.conditional import NOT_MODIFIED, TagOfJob
-from service.rest.gate_examples import GATE_SIMULATION_EXAMPLE
+from service.rest.gate_examples import EXAMPLE_SIMULATION
+from service.rest.json_examples import json_example
 from service.rest.parameters import NOT_FOUND, FromApp, JobId, problem
 
 router = APIRouter(
@@ -64,8 +65,11 @@ def _changes(
     summary="What another gate would have done to the job's updates",
     responses=NOT_FOUND
     | NOT_MODIFIED
-    | GATE_SIMULATION_EXAMPLE
-    | {400: problem("A gate that is none."), 409: problem("The job has kept no drift by token.")},
+    | {
+        200: json_example(EXAMPLE_SIMULATION),
+        400: problem("A gate that is none."),
+        409: problem("The job has kept no drift by token."),
+    },
 )
 def simulate_gate(
     job_id: JobId,

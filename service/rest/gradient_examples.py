@@ -1,37 +1,34 @@
 """Gradient fidelity as the OpenAPI description shows it."""
 
-from typing import Any
+from service.jobs.gradient_fidelity import GradientFidelity
+from service.rest.job_examples import EXAMPLE_JOB_ID
 
 _WEIGHTINGS = [
-    ("job", 0.18, 1.1),
-    ("frozen/clip/none", 0.17, 1.1),
-    ("frozen/clip/block", 0.18, 1.1),
-    ("recomputed/no_clip/none", 0.52, 1.3),
+    ("job", 0.52, 1.3),
+    ("topk/none", 0.51, 1.3),
+    ("topk/block", 0.52, 1.3),
+    ("topk/newline_span", 0.52, 1.3),
+    ("topk/token", 0.53, 1.2),
     ("full_vocabulary", 0.71, 1.0),
 ]
-EXAMPLE_MEASUREMENT = {
-    "step": 16,
-    "update": 121,
-    "attempt": 1,
-    "depth": 4,
-    "num_tokens": 3120,
-    "num_fresh_tokens": 3088,
-    "reverse_kl_nats": 0.041,
-    "half_cosine": 0.62,
-    "weightings": [
-        {"weighting": name, "cosine": cosine, "norm_ratio": norm_ratio}
-        for name, cosine, norm_ratio in _WEIGHTINGS
-    ],
-}
-GRADIENT_FIDELITY_EXAMPLE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            "application/json": {
-                "example": {
-                    "job_id": "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d",
-                    "measurements": [EXAMPLE_MEASUREMENT],
-                }
+EXAMPLE_FIDELITY = GradientFidelity.model_validate(
+    {
+        "job_id": EXAMPLE_JOB_ID,
+        "measurements": [
+            {
+                "step": 16,
+                "update": 31,
+                "attempt": 1,
+                "depth": 1,
+                "num_tokens": 5120,
+                "num_fresh_tokens": 5088,
+                "reverse_kl_nats": 0.41,
+                "half_cosine": 0.62,
+                "weightings": [
+                    {"weighting": name, "cosine": cosine, "norm_ratio": norm_ratio}
+                    for name, cosine, norm_ratio in _WEIGHTINGS
+                ],
             }
-        }
+        ],
     }
-}
+)

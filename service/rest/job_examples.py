@@ -1,9 +1,13 @@
-"""Requests and answers about jobs as the OpenAPI description shows them."""
+"""Requests about jobs as the OpenAPI description shows them."""
+
+from typing import Any
 
 from fastapi.openapi.models import Example
 
-EXAMPLE_SPEC = {
+EXAMPLE_JOB_ID = "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"
+EXAMPLE_SPEC: dict[str, Any] = {
     "name": "arithmetic, top-K with the block gate",
+    "labels": {"team": "maths"},
     "student": {"model": "builtin/arithmetic-student"},
     "teacher": {"model": "builtin/arithmetic-teacher"},
     "prompts": {"problems": {"source": "arithmetic", "num_problems": 2000}},
@@ -53,13 +57,13 @@ EXAMPLES: dict[str, Example] = {
     "evaluation": {"summary": "Evaluate a model as it is", "value": EXAMPLE_EVALUATION},
     "regrade": {
         "summary": "Grade the samples of an ended job anew",
-        "value": {"kind": "regrade", "job_id": "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"},
+        "value": {"kind": "regrade", "job_id": EXAMPLE_JOB_ID},
     },
     "export": {
         "summary": "Copy a job's newest checkpoint to a folder of the workers",
         "value": {
             "kind": "export",
-            "job_id": "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d",
+            "job_id": EXAMPLE_JOB_ID,
             "destination": {"type": "folder", "path": "students/first"},
         },
     },

@@ -15,8 +15,11 @@ from service.jobs.results import (
 )
 from service.metric_queries import check_metric_names
 from service.operations import DEFAULT_K, DEFAULT_PAGE_SIZE, DEFAULT_POWER, MAX_PAGE_SIZE
+from service.rest.comparison_examples import EXAMPLE_SAMPLE_PLAN
 from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, IfNoneMatch, TagOfJob, unless_same
-from service.rest.gradient_examples import GRADIENT_FIDELITY_EXAMPLE
+from service.rest.gradient_examples import EXAMPLE_FIDELITY
+from service.rest.json_examples import json_example
+from service.rest.metric_examples import EXAMPLE_DRIFT_MAP, EXAMPLE_METRICS
 from service.rest.parameters import (
     NOT_FOUND,
     AfterUpdate,
@@ -27,6 +30,7 @@ from service.rest.parameters import (
     Stage,
     problem,
 )
+from service.rest.result_examples import EXAMPLE_RESULTS, EXAMPLE_SAMPLES, EXAMPLE_VERDICT_CHANGES
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["results"], responses={"default": problem("Any other error.")}
@@ -36,7 +40,7 @@ router = APIRouter(
 @router.get(
     "/{job_id:id}/metrics",
     summary="Metrics of each update, in columns",
-    responses=NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_METRICS)},
 )
 def get_metrics(
     job_id: JobId,
@@ -56,7 +60,7 @@ def get_metrics(
 @router.get(
     "/{job_id:id}/drift-map",
     summary="Drift by response position and update",
-    responses=NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_DRIFT_MAP)},
 )
 def get_drift_map(
     job_id: JobId,
@@ -74,7 +78,7 @@ def get_drift_map(
 @router.get(
     "/{job_id:id}/gradient-fidelity",
     summary="How near the gradients of reused batches stayed to fresh ones",
-    responses=NOT_FOUND | NOT_MODIFIED | GRADIENT_FIDELITY_EXAMPLE,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_FIDELITY)},
     dependencies=[UNLESS_KNOWN],
 )
 def get_gradient_fidelity(job_id: JobId, operations: FromApp) -> GradientFidelity:
@@ -87,7 +91,7 @@ def get_gradient_fidelity(job_id: JobId, operations: FromApp) -> GradientFidelit
 @router.get(
     "/{job_id:id}/results",
     summary="pass@k with 95 % intervals",
-    responses=NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_RESULTS)},
 )
 def get_results(
     job_id: JobId,
@@ -106,7 +110,7 @@ def get_results(
     "/{job_id:id}/samples",
     response_model=SamplePage,
     summary="The responses behind the results",
-    responses=NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_SAMPLES)},
 )
 def list_samples(
     *,
@@ -138,7 +142,8 @@ def list_samples(
 @router.get(
     "/{job_id:id}/verdict-changes",
     summary="What a regrade judged otherwise",
-    responses=NOT_FOUND | {400: problem("The job is no regrade.")},
+    responses=NOT_FOUND
+    | {200: json_example(EXAMPLE_VERDICT_CHANGES), 400: problem("The job is no regrade.")},
 )
 def get_verdict_changes(job_id: JobId, operations: FromApp) -> VerdictChanges:
     """Of a job of kind `regrade`: the samples whose verdict is not that of the job that it graded."""
@@ -148,7 +153,11 @@ def get_verdict_changes(job_id: JobId, operations: FromApp) -> VerdictChanges:
 @router.get(
     "/{job_id:id}/sample-plan",
     summary="Samples that resolve a difference, and their cost",
-    responses=NOT_FOUND | {400: problem("A bad parameter, or no evaluation to plan from.")},
+    responses=NOT_FOUND
+    | {
+        200: json_example(EXAMPLE_SAMPLE_PLAN),
+        400: problem("A bad parameter, or no evaluation to plan from."),
+    },
 )
 def get_sample_plan(
     *,

@@ -13,8 +13,18 @@ from service.jobs.spec import AnyJobSpec
 from service.operations import DEFAULT_NUM_EVENTS, DEFAULT_PAGE_SIZE, MAX_COUNT, MAX_PAGE_SIZE
 from service.rest.answers import job_response, json_response, submitted_response
 from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, IfNoneMatch, TagOfJob, unless_same
+from service.rest.history_examples import EXAMPLE_ATTEMPTS, EXAMPLE_EVENT_PAGE
+from service.rest.job_answer_examples import (
+    EXAMPLE_CANCELLING,
+    EXAMPLE_JOB_PAGE,
+    EXAMPLE_PATCHED,
+    EXAMPLE_PAUSING,
+    EXAMPLE_RESUMED,
+    EXAMPLE_SUBMITTED,
+)
 from service.rest.job_examples import EXAMPLES, PATCH_EXAMPLES
 from service.rest.job_filters import job_filter
+from service.rest.json_examples import json_example, request_examples
 from service.rest.parameters import (
     NOT_FOUND,
     FromApp,
@@ -26,6 +36,7 @@ from service.rest.parameters import (
     problem,
     version_of_etag,
 )
+from service.rest.plan_examples import EXAMPLE_PLAN
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["jobs"], responses={"default": problem("Any other error.")}
@@ -39,7 +50,9 @@ router = APIRouter(
     summary="Submit a job, or ask what it would take",
     response_description="The job, queued. `Location` is its address.",
     responses={
-        200: {"model": Plan, "description": "With `validate_only`: the plan. Nothing was created."},
+        200: {"model": Plan, "description": "With `validate_only`: the plan. Nothing was created."}
+        | json_example(EXAMPLE_PLAN),
+        201: json_example(EXAMPLE_SUBMITTED),
         400: problem("The body is not JSON."),
         404: problem("No job has the id that the spec names."),
         409: problem("The idempotency key came with another spec before."),
@@ -49,7 +62,7 @@ router = APIRouter(
     },
 )
 def create_job(
-    spec: Annotated[AnyJobSpec, Body(openapi_examples=EXAMPLES)],
+    spec: Annotated[AnyJobSpec, Body(openapi_examples=request_examples(EXAMPLES))],
     operations: FromApp,
     caller: FromCaller,
     idempotency_key: IdempotencyKey,
@@ -73,7 +86,8 @@ def create_job(
     "",
     response_model=JobPage,
     summary="List jobs",
-    responses=NOT_MODIFIED | {400: problem("A bad parameter.")},
+    responses=NOT_MODIFIED
+    | {200: json_example(EXAMPLE_JOB_PAGE), 400: problem("A bad parameter.")},
 )
 def list_jobs(
     *,
@@ -97,6 +111,7 @@ def list_jobs(
     summary="Change labels or priority",
     responses=NOT_FOUND
     | {
+        200: json_example(EXAMPLE_PATCHED),
         409: problem("The priority of a job that has ended."),
         400: problem("A label or a priority that is not allowed."),
         412: problem("The job is not of the version in `If-Match`."),
@@ -104,7 +119,7 @@ def list_jobs(
 )
 def patch_job(
     job_id: JobId,
-    patch: Annotated[JobPatch, Body(openapi_examples=PATCH_EXAMPLES)],
+    patch: Annotated[JobPatch, Body(openapi_examples=request_examples(PATCH_EXAMPLES))],
     operations: FromApp,
     if_match: IfMatch = None,
 ) -> Response:
@@ -113,17 +128,19 @@ def patch_job(
 
 
 def _verb(
-    name: str, summary: str, conflict: str
+    name: str, summary: str, conflict: str, *, answer: Job
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return router.post(
         f"/{{job_id:id}}:{name}",
         response_model=Job,
         summary=summary,
-        responses=NOT_FOUND | {409: problem(conflict)},
+        responses=NOT_FOUND | {200: json_example(answer), 409: problem(conflict)},
     )
 
 
-@_verb("cancel", "Cancel a job", "The job has already succeeded or failed.")
+@_verb(
+    "cancel", "Cancel a job", "The job has already succeeded or failed.", answer=EXAMPLE_CANCELLING
+)
 def cancel_job(job_id: JobId, operations: FromApp) -> Response:
     """A waiting job is cancelled at once; a running one as soon as its worker hears of it.
 
@@ -132,7 +149,7 @@ def cancel_job(job_id: JobId, operations: FromApp) -> Response:
     return job_response(operations.cancel_job(job_id))
 
 
-@_verb("pause", "Pause a job", "The job has ended or is being cancelled.")
+@_verb("pause", "Pause a job", "The job has ended or is being cancelled.", answer=EXAMPLE_PAUSING)
 def pause_job(job_id: JobId, operations: FromApp) -> Response:
     """A waiting job is paused at once; a running one once its worker has saved a checkpoint.
 
@@ -141,7 +158,12 @@ def pause_job(job_id: JobId, operations: FromApp) -> Response:
     return job_response(operations.pause_job(job_id))
 
 
-@_verb("resume", "Resume a paused job", "The job has ended or is being cancelled.")
+@_verb(
+    "resume",
+    "Resume a paused job",
+    "The job has ended or is being cancelled.",
+    answer=EXAMPLE_RESUMED,
+)
 def resume_job(job_id: JobId, operations: FromApp) -> Response:
     """It waits again and goes on from its newest checkpoint. Nothing changes for a job that waits or runs."""
     return job_response(operations.resume_job(job_id))
@@ -161,7 +183,7 @@ def delete_job(job_id: JobId, operations: FromApp) -> None:
 @router.get(
     "/{job_id:id}/attempts",
     summary="Who worked on a job, and how it went",
-    responses=NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_ATTEMPTS)},
     dependencies=[UNLESS_KNOWN],
 )
 def list_attempts(job_id: JobId, operations: FromApp) -> JobAttempts:
@@ -172,7 +194,7 @@ def list_attempts(job_id: JobId, operations: FromApp) -> JobAttempts:
 @router.get(
     "/{job_id:id}/events",
     summary="History of a job, oldest first",
-    responses=NOT_FOUND | NOT_MODIFIED,
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_EVENT_PAGE)},
 )
 def list_events(
     job_id: JobId,

@@ -20,14 +20,10 @@ from service.rest.conditional import (
     not_modified,
 )
 from service.rest.event_stream import EventStreamResponse, job_changes, job_events
-from service.rest.live_examples import (
-    EXAMPLE_BATCH,
-    EXAMPLE_CHANGES,
-    EXAMPLE_EVENTS,
-    EXAMPLE_JOB,
-    EXAMPLE_WATCH,
-    answer,
-)
+from service.rest.history_examples import EXAMPLE_EVENT_STREAM
+from service.rest.job_answer_examples import EXAMPLE_JOB
+from service.rest.json_examples import json_example
+from service.rest.live_examples import EXAMPLE_BATCH, EXAMPLE_CHANGES, EXAMPLE_WATCH
 from service.rest.parameters import (
     NOT_FOUND,
     FromApp,
@@ -50,6 +46,10 @@ FeedToken = Annotated[
 ]
 
 
+def _stream(example: str) -> dict[str, Any]:
+    return {"content": {EventStreamResponse.media_type: {"example": example}}}
+
+
 async def _place_for_a_stream(operations: FromApp, caller: FromCaller) -> AsyncIterator[None]:
     with operations.limits.stream(caller):
         yield  # until the answer has ended
@@ -66,7 +66,7 @@ STREAM_ANSWERS: dict[int | str, dict[str, Any]] = {
     "/{job_id:id}",
     response_model=Job,
     summary="Get a job",
-    responses=NOT_FOUND | NOT_MODIFIED | answer(EXAMPLE_JOB),
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_JOB)},
 )
 async def get_job(
     job_id: JobId,
@@ -105,7 +105,8 @@ async def get_job(
     ":batchGet",
     response_model=JobBatch,
     summary="Get several jobs",
-    responses=NOT_MODIFIED | answer(EXAMPLE_BATCH) | {400: problem("No id, or too many.")},
+    responses=NOT_MODIFIED
+    | {200: json_example(EXAMPLE_BATCH), 400: problem("No id, or too many.")},
 )
 async def batch_get_jobs(
     operations: FromApp,
@@ -130,7 +131,7 @@ async def batch_get_jobs(
     ":changes",
     response_model=JobChanges,
     summary="Jobs that changed since",
-    responses=answer(EXAMPLE_CHANGES) | {400: problem("A token of another feed.")},
+    responses={200: json_example(EXAMPLE_CHANGES), 400: problem("A token of another feed.")},
 )
 async def list_changes(
     operations: FromApp,
@@ -160,7 +161,7 @@ async def list_changes(
     response_class=EventStreamResponse,
     status_code=200,  # FastAPI cannot tell it from the class
     summary="Stream of the jobs that change",
-    responses=STREAM_ANSWERS | answer(EXAMPLE_WATCH, media_type="text/event-stream"),
+    responses=STREAM_ANSWERS | {200: _stream(EXAMPLE_WATCH)},
     dependencies=[HOLDS_A_STREAM],
 )
 async def watch_jobs(
@@ -192,8 +193,10 @@ async def watch_jobs(
     summary="Stream of a job's history, until it ends",
     responses=NOT_FOUND
     | STREAM_ANSWERS
-    | answer(EXAMPLE_EVENTS, media_type="text/event-stream")
-    | {204: {"description": "The job has ended, and all of its events came before."}},
+    | {
+        200: _stream(EXAMPLE_EVENT_STREAM),
+        204: {"description": "The job has ended, and all of its events came before."},
+    },
     dependencies=[HOLDS_A_STREAM],
 )
 async def stream_events(

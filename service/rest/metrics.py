@@ -13,35 +13,10 @@ from service.jobs.metric_queries import (
 )
 from service.metric_queries import MAX_JOBS, MAX_KEYS, MAX_POINTS, MIN_POINTS
 from service.rest.conditional import NOT_MODIFIED, UNLESS_KNOWN, IfNoneMatch, unless_same
+from service.rest.json_examples import json_example
+from service.rest.metric_examples import EXAMPLE_LATEST, EXAMPLE_SERIES
 from service.rest.parameters import NOT_FOUND, FromApp, JobId, problem
 
-EXAMPLE_JOB_ID = "0199a8c2f3d07c4e9b1d5e6f7a8b9c0d"
-EXAMPLE_SERIES = {
-    "x": "step",
-    "series": [
-        {
-            "job_id": EXAMPLE_JOB_ID,
-            "key": "train/loss",
-            "num_points": 3,
-            "x": [1.0, 1.0, 2.0],
-            "value": [0.52, "NaN", 0.31],
-            "update": [1, 2, 3],
-            "attempt": [1, 1, 2],
-        }
-    ],
-}
-EXAMPLE_LATEST = {
-    "job_id": EXAMPLE_JOB_ID,
-    "metrics": {
-        "train/loss": {
-            "value": 0.31,
-            "update": 3,
-            "step": 2,
-            "attempt": 2,
-            "at": "2026-01-05T10:00:00Z",
-        }
-    },
-}
 End = Annotated[
     float | None, Query(allow_inf_nan=False, description="Part of the range; no end if left out.")
 ]
@@ -51,17 +26,13 @@ router = APIRouter(
 )
 
 
-def _ok(example: object) -> dict[str, object]:
-    return {"content": {"application/json": {"example": example}}}
-
-
 @router.get(
     "/metrics:query",
     response_model=MetricSeriesSet,
     summary="Curves of several jobs and metrics, thinned",
     responses=NOT_FOUND
     | NOT_MODIFIED
-    | {200: _ok(EXAMPLE_SERIES), 400: problem("A bad parameter.")},
+    | {200: json_example(EXAMPLE_SERIES), 400: problem("A bad parameter.")},
 )
 def query_metrics(
     *,
@@ -75,7 +46,7 @@ def query_metrics(
             min_length=1,
             max_length=MAX_KEYS,
             description="Metric names of the catalogue, repeatable.",
-            examples=["train/loss"],
+            examples=[["train/loss"]],
         ),
     ],
     x: Annotated[MetricX, Query(description="What the curves are drawn over.")] = MetricX.STEP,
@@ -98,7 +69,7 @@ def query_metrics(
 @router.get(
     "/jobs/{job_id:id}/metrics:latest",
     summary="The newest value of every metric of a job",
-    responses=NOT_FOUND | NOT_MODIFIED | {200: _ok(EXAMPLE_LATEST)},
+    responses=NOT_FOUND | NOT_MODIFIED | {200: json_example(EXAMPLE_LATEST)},
     dependencies=[UNLESS_KNOWN],
 )
 def get_latest_metrics(job_id: JobId, operations: FromApp) -> LatestMetrics:

@@ -1,13 +1,15 @@
-"""A study as the OpenAPI description shows it."""
+"""A study that is asked for, as the OpenAPI description shows it."""
+
+from typing import Any
 
 from fastapi.openapi.models import Example
 
 from service.rest.job_examples import EXAMPLE_SPEC
 
 EXAMPLE_BASE = {
-    name: value for name, value in EXAMPLE_SPEC.items() if name not in {"name", "seed"}
+    name: value for name, value in EXAMPLE_SPEC.items() if name not in {"name", "labels", "seed"}
 } | {"objective": {"type": "sampled_token"}}
-EXAMPLE_STUDY = {
+EXAMPLE_STUDY: dict[str, Any] = {
     "name": "does the block gate help?",
     "base": EXAMPLE_BASE,
     "arms": [

@@ -20,19 +20,21 @@ from service.jobs.webhooks import (
     WebhookSpec,
 )
 from service.rest.answers import json_response
+from service.rest.json_examples import json_example, request_examples
 from service.rest.parameters import FromApp, PageToken, problem
 from service.rest.webhook_examples import (
     CREATE_EXAMPLES,
-    EXAMPLE_DELIVERY,
+    EXAMPLE_DELIVERY_PAGE,
     EXAMPLE_DETAIL,
-    EXAMPLE_JOB_PAYLOAD,
     EXAMPLE_NEW_WEBHOOK,
     EXAMPLE_PENDING,
     EXAMPLE_ROTATED_WEBHOOK,
     EXAMPLE_TRIAL,
-    EXAMPLE_TRIAL_PAYLOAD,
     EXAMPLE_WEBHOOK,
+    EXAMPLE_WEBHOOK_PAGE,
+    JOB_PAYLOAD_EXAMPLES,
     PATCH_EXAMPLES,
+    TRIAL_PAYLOAD_EXAMPLES,
 )
 from service.webhooks import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
@@ -53,10 +55,6 @@ DeliveryId = Annotated[str, Path(description="32 hexadecimal digits: the header 
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)]
 
 
-def _example(value: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": value}}}
-
-
 router = APIRouter(
     prefix="/v1/webhooks",
     tags=["webhooks"],
@@ -75,10 +73,11 @@ router = APIRouter(
     summary="Register a webhook",
     response_description="The webhook with its secret, shown this once. `Location` is its address.",
     responses=BAD_TARGET
-    | {201: _example(EXAMPLE_NEW_WEBHOOK), 429: problem("There are as many as allowed.")},
+    | {201: json_example(EXAMPLE_NEW_WEBHOOK), 429: problem("There are as many as allowed.")},
 )
 def create_webhook(
-    spec: Annotated[WebhookSpec, Body(openapi_examples=CREATE_EXAMPLES)], operations: FromApp
+    spec: Annotated[WebhookSpec, Body(openapi_examples=request_examples(CREATE_EXAMPLES))],
+    operations: FromApp,
 ) -> Response:
     """Tells of every move of every job from now on, signed as Standard Webhooks defines it.
 
@@ -94,7 +93,7 @@ def create_webhook(
     response_model=WebhookPage,
     summary="List webhooks, newest first",
     responses={
-        200: _example({"webhooks": [EXAMPLE_WEBHOOK], "next_page_token": None}),
+        200: json_example(EXAMPLE_WEBHOOK_PAGE),
         400: problem("A bad parameter."),
     },
 )
@@ -109,7 +108,7 @@ def list_webhooks(
     "/{webhook_id:id}",
     response_model=Webhook,
     summary="Get a webhook",
-    responses=NO_SUCH_WEBHOOK | {200: _example(EXAMPLE_WEBHOOK)},
+    responses=NO_SUCH_WEBHOOK | {200: json_example(EXAMPLE_WEBHOOK)},
 )
 def get_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
     """Without its secret."""
@@ -120,11 +119,11 @@ def get_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
     "/{webhook_id:id}",
     response_model=Webhook,
     summary="Change a webhook",
-    responses=NO_SUCH_WEBHOOK | BAD_TARGET | {200: _example(EXAMPLE_WEBHOOK)},
+    responses=NO_SUCH_WEBHOOK | BAD_TARGET | {200: json_example(EXAMPLE_WEBHOOK)},
 )
 def patch_webhook(
     webhook_id: WebhookId,
-    patch: Annotated[WebhookPatch, Body(openapi_examples=PATCH_EXAMPLES)],
+    patch: Annotated[WebhookPatch, Body(openapi_examples=request_examples(PATCH_EXAMPLES))],
     operations: FromApp,
 ) -> Response:
     """Url, description, event types, enabled; what is not named stays. Holds for what waits too."""
@@ -148,7 +147,7 @@ def delete_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
     response_model=NewWebhook,
     summary="Replace the secret of a webhook",
     response_description="The webhook with its new secret, shown this once.",
-    responses=NO_SUCH_WEBHOOK | {200: _example(EXAMPLE_ROTATED_WEBHOOK)},
+    responses=NO_SUCH_WEBHOOK | {200: json_example(EXAMPLE_ROTATED_WEBHOOK)},
 )
 def rotate_webhook_secret(webhook_id: WebhookId, operations: FromApp) -> Response:
     """For a day, requests carry a signature of the earlier secret too, so that receivers can change over."""
@@ -161,7 +160,7 @@ def rotate_webhook_secret(webhook_id: WebhookId, operations: FromApp) -> Respons
     response_model=Delivery,
     summary="Try a webhook",
     response_description="The delivery, not sent yet. `Location` is its address.",
-    responses=NO_SUCH_WEBHOOK | DISABLED | {202: _example(EXAMPLE_TRIAL)},
+    responses=NO_SUCH_WEBHOOK | DISABLED | {202: json_example(EXAMPLE_TRIAL)},
 )
 def test_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
     """Sends `webhook.test` within a second or two; read the delivery for how it went."""
@@ -174,13 +173,7 @@ def test_webhook(webhook_id: WebhookId, operations: FromApp) -> Response:
     summary="List the deliveries of a webhook, newest first",
     responses=NO_SUCH_WEBHOOK
     | {
-        200: _example(
-            {
-                "webhook_id": EXAMPLE_WEBHOOK["id"],
-                "deliveries": [EXAMPLE_DELIVERY],
-                "next_page_token": None,
-            }
-        ),
+        200: json_example(EXAMPLE_DELIVERY_PAGE),
         400: problem("A bad parameter."),
     },
 )
@@ -210,7 +203,7 @@ def list_webhook_deliveries(
     "/{webhook_id:id}/deliveries/{delivery_id:id}",
     response_model=DeliveryDetail,
     summary="Get a delivery with its body and its attempts",
-    responses=NO_SUCH_DELIVERY | {200: _example(EXAMPLE_DETAIL)},
+    responses=NO_SUCH_DELIVERY | {200: json_example(EXAMPLE_DETAIL)},
 )
 def get_webhook_delivery(
     webhook_id: WebhookId, delivery_id: DeliveryId, operations: FromApp
@@ -225,7 +218,7 @@ def get_webhook_delivery(
     response_model=Delivery,
     summary="Deliver once more",
     response_description="The delivery, pending. `Location` is its address.",
-    responses=NO_SUCH_DELIVERY | DISABLED | {202: _example(EXAMPLE_PENDING)},
+    responses=NO_SUCH_DELIVERY | DISABLED | {202: json_example(EXAMPLE_PENDING)},
 )
 def redeliver_webhook_delivery(
     webhook_id: WebhookId, delivery_id: DeliveryId, operations: FromApp
@@ -270,7 +263,7 @@ def job_moved(
     webhook_id: SentId,
     webhook_timestamp: SentTimestamp,
     webhook_signature: SentSignature,
-    payload: Annotated[JobPayload, Body(examples=[EXAMPLE_JOB_PAYLOAD])],
+    payload: Annotated[JobPayload, Body(openapi_examples=request_examples(JOB_PAYLOAD_EXAMPLES))],
 ) -> None:
     """At least once, in any order: `webhook-id` tells repetitions, `event_seq` the order of one job."""
 
@@ -280,6 +273,8 @@ def webhook_tried(
     webhook_id: SentId,
     webhook_timestamp: SentTimestamp,
     webhook_signature: SentSignature,
-    payload: Annotated[TrialPayload, Body(examples=[EXAMPLE_TRIAL_PAYLOAD])],
+    payload: Annotated[
+        TrialPayload, Body(openapi_examples=request_examples(TRIAL_PAYLOAD_EXAMPLES))
+    ],
 ) -> None:
     """Sent on request, for nothing that happened."""

@@ -9,10 +9,8 @@ import httpx
 import pytest
 import uvicorn
 
-from service.jobs.checkpoint_manifest import CheckpointContent
-from service.jobs.results import JobCheckpoints
 from service.rest.app import create_app
-from service.rest.checkpoint_examples import CONTENT_EXAMPLE, EXPORT_EXAMPLES, LIST_EXAMPLE
+from service.rest.checkpoint_examples import EXPORT_EXAMPLES
 from service.storage.sessions import Database
 from tests.saved_checkpoints import FILES, LOADABLE, WEIGHTS, lose, saved_job, truncate
 
@@ -224,11 +222,6 @@ def test_samples_of_an_export_are_refused_with_the_job_to_ask(api, address):
     job = api.post(f"{address}/4:export", json=body).json()
     refused = api.get(f"/v1/jobs/{job['id']}/samples")
     assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_ARGUMENT")
-
-
-def test_the_answers_of_the_description_are_of_their_shape():
-    assert CheckpointContent.model_validate(CONTENT_EXAMPLE).files[1].loadable is False
-    assert JobCheckpoints.model_validate(LIST_EXAMPLE).checkpoints[0].final
 
 
 def test_the_description_names_every_address_once(api):

@@ -1,7 +1,6 @@
 import pytest
 
 from service.jobs.gate_simulations import GateSimulation
-from service.rest.gate_examples import EXAMPLE_SIMULATION
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
@@ -47,9 +46,3 @@ def test_a_query_that_names_no_gate_is_refused_by_its_field(api, address, query,
     assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_ARGUMENT")
     fields = {violation["field"] for violation in refused.json()["violations"]}
     assert any(name == field or name.startswith(f"{field}.") for name in fields), fields
-
-
-def test_the_example_of_the_description_is_an_answer(api):
-    operation = api.get("/openapi.json").json()["paths"]["/v1/jobs/{job_id}/gate:simulate"]["get"]
-    example = operation["responses"]["200"]["content"]["application/json"]["example"]
-    assert GateSimulation.model_validate(example).model_dump(mode="json") == EXAMPLE_SIMULATION

@@ -1,6 +1,5 @@
 import pytest
 
-from service.jobs.gradient_fidelity import GradientFidelity
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
@@ -43,11 +42,3 @@ def test_measurements_are_answered_as_soon_as_they_are_recorded(api, database):
     }
     again = api.get(address, headers={"if-none-match": after.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-
-
-def test_the_description_shows_an_answer_as_it_would_come(api):
-    operation = api.get("/openapi.json").json()["paths"]["/v1/jobs/{job_id}/gradient-fidelity"][
-        "get"
-    ]
-    example = operation["responses"]["200"]["content"]["application/json"]["example"]
-    assert GradientFidelity.model_validate(example).measurements[0].weightings[0].weighting == "job"

@@ -138,17 +138,10 @@ def test_the_description_shows_what_is_sent(api):
     assert "/job.moved" not in description["paths"]
 
 
-def test_every_operation_has_its_words_and_an_example():
+def test_every_operation_has_its_words():
     paths = get_openapi(title="", version="", routes=webhooks.router.routes)["paths"]
     operations = [operation for item in paths.values() for operation in item.values()]
     assert len(operations) == 10
     for operation in operations:
         assert operation["summary"]
         assert operation["description"]
-        answers = [
-            content
-            for status, answer in operation["responses"].items()
-            for content in answer.get("content", {}).values()
-            if status in {"200", "201", "202"}
-        ]
-        assert all("example" in content for content in answers)
