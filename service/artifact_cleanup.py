@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from service.artifacts.store import ArtifactStore
 from service.artifacts.stores import ArtifactStores
 from service.errors import DriftgateError, ErrorCode
-from service.storage.job_rows import is_job_id
 from service.storage.job_store import JobStore
+from service.storage.row_ids import is_id
 
 # Of one round, so that it delays no lease for long; those that cannot be removed stand in nobody's way.
 MAX_REMOVED_AT_ONCE = 20
@@ -54,7 +54,7 @@ class ArtifactCleanup:
 
     def _remove(self, job_id: str, stores: Sequence[ArtifactStore]) -> bool:
         """Whether the folder is gone. Raises ARTIFACTS_UNAVAILABLE."""
-        assert is_job_id(job_id), "only a job that was there leaves its id behind"
+        assert is_id(job_id), "only a job that was there leaves its id behind"
         key = f"jobs/{job_id}"
         try:
             for store in stores:

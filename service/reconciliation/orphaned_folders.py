@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from service.storage.job_rows import is_job_id
 from service.storage.orphan_queries import ended_jobs, saved_checkpoints
+from service.storage.row_ids import is_id
 from service.storage.sessions import Database
 
 # Longer than a worker that lost its job may go on writing.
@@ -44,7 +44,7 @@ def remove_orphaned_folders(
 
 
 def _job_folders(jobs_folder: Path) -> Iterator[Path]:
-    return (folder for folder in _folders_in(jobs_folder) if is_job_id(folder.name))
+    return (folder for folder in _folders_in(jobs_folder) if is_id(folder.name))
 
 
 def _leftovers(job_folder: Path) -> Iterable[Path]:

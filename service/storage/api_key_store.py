@@ -23,8 +23,8 @@ from service.jobs.api_keys import (
     ApiKeyRotation,
     NewApiKey,
 )
-from service.storage.job_rows import is_job_id, new_job_id
 from service.storage.page_tokens import PagedList
+from service.storage.row_ids import is_id, new_id
 from service.storage.sessions import Database
 from service.storage.tables import ApiKeyRow
 
@@ -75,7 +75,7 @@ class ApiKeyStore:
         """Raises INVALID_ARGUMENT for an expiry that has passed, or is too far."""
         with self._database.transaction() as session:
             now = self._database.now(session)
-            key_id = new_job_id()
+            key_id = new_id()
             row = ApiKeyRow(
                 id=key_id,
                 caller_id=key_id,
@@ -98,7 +98,7 @@ class ApiKeyStore:
         """Newest first: ids grow with time."""
         query = select(ApiKeyRow).order_by(ApiKeyRow.id.desc()).limit(limit + 1)
         if token:
-            query = query.where(ApiKeyRow.id < PAGED.row_id(token, is_id=is_job_id))
+            query = query.where(ApiKeyRow.id < PAGED.row_id(token, is_id=is_id))
         with self._database.read() as session:
             rows = session.scalars(query).all()
         page = rows[:limit]
@@ -133,7 +133,7 @@ class ApiKeyStore:
             if earlier.revoked_at is not None and earlier.revoked_at <= now:
                 raise _is_revoked(key_id)
             row = ApiKeyRow(
-                id=new_job_id(),
+                id=new_id(),
                 caller_id=earlier.caller_id,
                 name=earlier.name,
                 scope=earlier.scope,
@@ -189,7 +189,7 @@ def _key_row(session: Session, key_id: str, *, lock: bool = False) -> ApiKeyRow:
     # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
     row = (
         session.scalars(query.with_for_update() if lock else query).first()
-        if is_job_id(key_id)
+        if is_id(key_id)
         else None
     )
     if row is None:

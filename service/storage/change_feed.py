@@ -24,8 +24,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import JobChange, JobChanges
-from service.storage.job_rows import is_job_id, job_view
+from service.storage.job_rows import job_view
 from service.storage.page_tokens import place_of_text, text_of_place
+from service.storage.row_ids import is_id
 from service.storage.tables import DeletedJobRow, JobRow
 
 # Sorts after every id by the rules of any language: ids are hexadecimal digits.
@@ -109,7 +110,7 @@ def place_of_feed_token(token: str) -> FeedPlace:
         seq, job_id = place_of_text(token, types=(int, str))
     except ValueError:
         raise _foreign_token(token) from None
-    if int(seq) < 0 or not (job_id == LAST_ID or is_job_id(str(job_id))):
+    if int(seq) < 0 or not (job_id == LAST_ID or is_id(str(job_id))):
         raise _foreign_token(token)
     return int(seq), str(job_id)
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Select, exists, literal, or_, select, tuple_
 
 from service.jobs.job_queries import JobFilter, JobOrder
-from service.storage.job_rows import is_job_id
 from service.storage.page_tokens import PagedList
+from service.storage.row_ids import is_id
 from service.storage.tables import JobLabelRow, JobRow, UtcDateTime
 
 
@@ -17,7 +17,7 @@ def job_list(wanted: JobFilter, order: JobOrder, *, token: str | None) -> Select
     place = tuple_(time_column, JobRow.id)
     query = _narrowed(select(JobRow), wanted)
     if token:
-        at, job_id = _paged(wanted, order).time_and_id(token, is_id=is_job_id)
+        at, job_id = _paged(wanted, order).time_and_id(token, is_id=is_id)
         start = tuple_(literal(at, UtcDateTime()), literal(job_id))
         query = query.where(place > start if order is JobOrder.OLDEST else place < start)
     if order is JobOrder.OLDEST:

@@ -29,13 +29,13 @@ from service.storage.job_rows import (
     SELECT_JOB,
     SELECT_JOB_WITHOUT_SPEC,
     event_view,
-    is_job_id,
     job_row,
     job_view,
     no_such_job,
 )
 from service.storage.known_specs import KnownSpecs
 from service.storage.lease_store import LeaseStore
+from service.storage.row_ids import is_id
 from service.storage.sessions import Database
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
 
@@ -62,7 +62,7 @@ class JobReads(LeaseStore):
         """Raises JOB_NOT_FOUND."""
         spec = self._known_specs.get(job_id)
         query = SELECT_JOB if spec is None else SELECT_JOB_WITHOUT_SPEC
-        rows = self._database.polled_rows(query, {"job_id": job_id}) if is_job_id(job_id) else ()
+        rows = self._database.polled_rows(query, {"job_id": job_id}) if is_id(job_id) else ()
         if not rows:
             raise no_such_job(job_id)
         job = job_view(rows[0], spec=spec)
@@ -73,7 +73,7 @@ class JobReads(LeaseStore):
     def version(self, job_id: str) -> int:
         """What grows with every change of the job, without the job. Raises JOB_NOT_FOUND."""
         place = {"job_id": job_id}
-        rows = self._database.polled_rows(SELECT_VERSION, place) if is_job_id(job_id) else ()
+        rows = self._database.polled_rows(SELECT_VERSION, place) if is_id(job_id) else ()
         if not rows:
             raise no_such_job(job_id)
         version: int = rows[0].version
@@ -81,7 +81,7 @@ class JobReads(LeaseStore):
 
     def get_batch(self, job_ids: Sequence[str]) -> JobBatch:
         with self._database.read() as session:
-            known = [job_id for job_id in job_ids if is_job_id(job_id)]
+            known = [job_id for job_id in job_ids if is_id(job_id)]
             rows = session.scalars(select(JobRow).where(JobRow.id.in_(known)))
             jobs = {row.id: job_view(row) for row in rows}
         return JobBatch(
@@ -147,7 +147,7 @@ class JobReads(LeaseStore):
 
     def marks(self, job_ids: Sequence[str]) -> dict[str, JobMark]:
         """By id, those of the jobs that are there, in one query."""
-        known = [job_id for job_id in job_ids if is_job_id(job_id)]
+        known = [job_id for job_id in job_ids if is_id(job_id)]
         rows = self._database.rows(
             select(JobRow.id, JobRow.version, JobRow.last_event_seq, JobRow.state).where(
                 JobRow.id.in_(known)

@@ -1,7 +1,5 @@
 """Rows of jobs become what clients read."""
 
-import secrets
-import time
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select
@@ -12,6 +10,7 @@ from service.jobs.parsing import ANY_JOB_SPEC
 from service.jobs.results import Failure, Job, JobEvent, Progress, SpecWarning
 from service.jobs.spec import AnyJobSpec, JobSpec
 from service.jobs.state import JobPhase, JobState
+from service.storage.row_ids import is_id
 from service.storage.tables import JobEventRow, JobRow
 
 # Without the mapping to an object, which costs more than the read.
@@ -19,14 +18,6 @@ SELECT_JOB = select(JobRow.__table__).where(JobRow.__table__.c.id == bindparam("
 SELECT_JOB_WITHOUT_SPEC = select(
     *(column for column in JobRow.__table__.columns if column.name != JobRow.spec.key)
 ).where(JobRow.__table__.c.id == bindparam("job_id"))
-
-
-def new_job_id() -> str:
-    """32 hex digits that sort by time: a UUIDv7 whose rand_a counts within the millisecond."""
-    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
-    within = nanoseconds * 4096 // 1_000_000
-    number = (milliseconds << 80) | (0x7 << 76) | (within << 64) | (0b10 << 62)
-    return f"{number | secrets.randbits(62):032x}"
 
 
 def job_row(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
@@ -39,7 +30,7 @@ def job_row(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
 
 def job_row_if_there(session: Session, job_id: str, *, lock: bool = False) -> JobRow | None:
     # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
-    if not is_job_id(job_id):
+    if not is_id(job_id):
         return None
     query = select(JobRow).where(JobRow.id == job_id)
     return session.scalars(query.with_for_update() if lock else query).first()
@@ -109,8 +100,3 @@ def event_view(row: JobEventRow) -> JobEvent:
 
 def updates_per_step(spec: JobSpec) -> int:
     return spec.reuse.epochs * spec.reuse.minibatches
-
-
-def is_job_id(job_id: object) -> bool:
-    """Whether a job could have this id."""
-    return isinstance(job_id, str) and len(job_id) == 32 and set(job_id) <= set("0123456789abcdef")

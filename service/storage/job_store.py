@@ -21,7 +21,7 @@ from service.jobs.state import (
 )
 from service.storage.job_deletion import delete_job
 from service.storage.job_reads import JobReads
-from service.storage.job_rows import is_job_id, job_row, job_view
+from service.storage.job_rows import job_row, job_view
 from service.storage.lease_store import Claim, Lease, Orders
 from service.storage.new_jobs import (
     KeyIsTakenError,
@@ -30,6 +30,7 @@ from service.storage.new_jobs import (
     submit_alone,
     submit_in_transaction,
 )
+from service.storage.row_ids import is_id
 from service.storage.state_moves import grown, move
 from service.storage.tables import DeletedJobRow, JobLabelRow, JobRow
 
@@ -178,7 +179,7 @@ class JobStore(JobReads):
         Raises JOB_NOT_FOUND, JOB_STATE_CONFLICT and JOB_IN_USE.
         """
         with self._database.transaction() as session:
-            if is_job_id(job_id) and session.get(DeletedJobRow, job_id) is not None:
+            if is_id(job_id) and session.get(DeletedJobRow, job_id) is not None:
                 return
             row = job_row(session, job_id, lock=True)
             now = self._database.now(session)

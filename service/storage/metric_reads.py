@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs.catalog import Metric
 from service.jobs.metric_queries import LatestMetric
-from service.storage.job_rows import is_job_id, no_such_job
+from service.storage.job_rows import no_such_job
 from service.storage.metric_chunks import (
     AT,
     STEP,
@@ -27,6 +27,7 @@ from service.storage.metric_chunks import (
 )
 from service.storage.metric_numbers import number_of_json
 from service.storage.metric_spans import Span, standing_spans
+from service.storage.row_ids import is_id
 from service.storage.sessions import BINARY_RESULTS
 from service.storage.tables import JobRow, MetricChunkRow, UpdateMetricsRow
 
@@ -100,7 +101,7 @@ def read_latest(session: Session, job_id: str) -> dict[str, LatestMetric]:
 
 def _started_at_s(session: Session, job_id: str) -> float:
     query = select(JobRow.started_at).where(JobRow.id == job_id)
-    found = session.execute(query).first() if is_job_id(job_id) else None
+    found = session.execute(query).first() if is_id(job_id) else None
     if found is None:
         raise no_such_job(job_id)
     return math.nan if found.started_at is None else found.started_at.timestamp()

@@ -21,7 +21,8 @@ from service.jobs.capabilities import device_need
 from service.jobs.results import Job, Progress, SpecWarning
 from service.jobs.spec import SPEC_VERSION, AnyJobSpec, EvaluationJobSpec, JobSpec
 from service.jobs.state import JobState
-from service.storage.job_rows import job_row, job_view, new_job_id, steps_and_updates
+from service.storage.job_rows import job_row, job_view, steps_and_updates
+from service.storage.row_ids import new_id
 from service.storage.sessions import Database, DriverTransaction
 from service.storage.submission_sql import (
     ASK_SQLITE,
@@ -134,7 +135,7 @@ def _values(submission: Submission) -> dict[str, object]:
     model, teacher_model = _models_of(spec)
     warnings = [warning.model_dump() for warning in submission.warnings]
     return {
-        "id": new_job_id(),
+        "id": new_id(),
         "name": spec.name,
         "kind": spec.kind.value,
         "model": model,

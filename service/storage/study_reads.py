@@ -15,8 +15,8 @@ from service.jobs.studies import (
     StudyPage,
     StudyState,
 )
-from service.storage.job_rows import is_job_id
 from service.storage.page_tokens import PagedList
+from service.storage.row_ids import is_id
 from service.storage.sessions import Database
 from service.storage.study_rows import RunRow, run_rows, study_row, study_view, summary_view
 from service.storage.tables import JobRow, StudyEventRow, StudyRow, StudyRunRow, UtcDateTime
@@ -104,7 +104,7 @@ def _page_of(token: str | None) -> Select[Any]:
     columns = StudyRow.__table__.columns
     query = select(*(column for column in columns if column.name != StudyRow.spec.key))
     if token:
-        at, study_id = PAGED.time_and_id(token, is_id=is_job_id)
+        at, study_id = PAGED.time_and_id(token, is_id=is_id)
         query = query.where(place < tuple_(literal(at, UtcDateTime()), literal(study_id)))
     return query.order_by(StudyRow.created_at.desc(), StudyRow.id.desc())
 

@@ -20,7 +20,7 @@ from service.jobs.studies import (
     StudySummary,
 )
 from service.jobs.study_spec import StudySpec
-from service.storage.job_rows import is_job_id
+from service.storage.row_ids import is_id
 from service.storage.tables import JobRow, StudyEventRow, StudyRow, StudyRunRow
 
 
@@ -55,7 +55,7 @@ def study_row(session: Session, study_id: str, *, lock: bool = False) -> StudyRo
     # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
     row = (
         session.scalars(query.with_for_update() if lock else query).first()
-        if is_job_id(study_id)
+        if is_id(study_id)
         else None
     )
     if row is None:

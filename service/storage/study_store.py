@@ -21,10 +21,10 @@ from service.jobs.state import TERMINAL_STATES
 from service.jobs.studies import DELETED, ENDED_STUDY_STATES, Study, StudyState
 from service.jobs.study_jobs import run_spec
 from service.jobs.study_spec import StudySpec
-from service.storage.job_rows import new_job_id
 from service.storage.job_store import check_quota
 from service.storage.new_jobs import Submission, submit_in_transaction
 from service.storage.new_rows import insert_new
+from service.storage.row_ids import new_id
 from service.storage.study_pauses import pause_jobs, resume_jobs
 from service.storage.study_reads import StudyReads
 from service.storage.study_rows import RunRow, record_change, run_rows, study_row, study_view
@@ -65,7 +65,7 @@ class StudyStore(StudyReads):
         """
         with suppress(_KeyIsTakenError), self._database.transaction() as session:
             now = self._database.now(session)
-            study_id = new_job_id()
+            study_id = new_id()
             row = {
                 "id": study_id,
                 "caller": caller.key_id,

@@ -15,7 +15,7 @@ from service.jobs.webhooks import (
     JobNotice,
     JobPayload,
 )
-from service.storage.job_rows import new_job_id
+from service.storage.row_ids import new_id
 from service.storage.sessions import Transaction
 from service.storage.tables import JobRow, WebhookDeliveryRow, WebhookRow
 
@@ -68,7 +68,7 @@ def new_delivery(
 ) -> dict[str, Any]:
     """The columns of a delivery that is due at once."""
     return {
-        "id": new_job_id(),
+        "id": new_id(),
         "webhook_id": webhook_id,
         "job_id": job_id,
         "event_seq": event_seq,

@@ -17,7 +17,7 @@ from service.jobs.webhooks import (
     Webhook,
     WebhookEventType,
 )
-from service.storage.job_rows import is_job_id
+from service.storage.row_ids import is_id
 from service.storage.tables import WebhookAttemptRow, WebhookDeliveryRow, WebhookRow
 
 
@@ -27,7 +27,7 @@ def webhook_row(session: Session, webhook_id: str, *, lock: bool = False) -> Web
     # FOR NO KEY UPDATE: transactions that write deliveries of the webhook need not wait.
     locked = query.with_for_update(key_share=True) if lock else query
     # An id of another form never reaches the database: PostgreSQL refuses NUL in text.
-    row = session.scalars(locked).first() if is_job_id(webhook_id) else None
+    row = session.scalars(locked).first() if is_id(webhook_id) else None
     if row is None:
         raise _not_found("webhook", webhook_id)
     return row
@@ -41,7 +41,7 @@ def delivery_row(
         WebhookDeliveryRow.id == delivery_id, WebhookDeliveryRow.webhook_id == webhook.id
     )
     locked = query.with_for_update() if lock else query
-    row = session.scalars(locked).first() if is_job_id(delivery_id) else None
+    row = session.scalars(locked).first() if is_id(delivery_id) else None
     if row is None:
         raise _not_found("delivery", delivery_id)
     return row

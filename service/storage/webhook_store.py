@@ -23,8 +23,8 @@ from service.jobs.webhooks import (
     WebhookPage,
     WebhookSpec,
 )
-from service.storage.job_rows import is_job_id, new_job_id
 from service.storage.page_tokens import PagedList
+from service.storage.row_ids import is_id, new_id
 from service.storage.sessions import Database
 from service.storage.tables import WebhookDeliveryRow, WebhookRow
 from service.storage.webhook_outbox import new_delivery
@@ -59,7 +59,7 @@ class WebhookStore:
             _check_quota(session)
             now = self._now(session)
             row = WebhookRow(
-                id=new_job_id(),
+                id=new_id(),
                 url=spec.url,
                 description=spec.description,
                 event_types=list(spec.event_types),
@@ -79,7 +79,7 @@ class WebhookStore:
     def list_webhooks(self, *, limit: int, token: str | None = None) -> WebhookPage:
         query = select(WebhookRow).order_by(WebhookRow.id.desc()).limit(limit + 1)
         if token:
-            query = query.where(WebhookRow.id < PAGED.row_id(token, is_id=is_job_id))
+            query = query.where(WebhookRow.id < PAGED.row_id(token, is_id=is_id))
         with self._database.read() as session:
             rows = session.scalars(query).all()
             return WebhookPage(
@@ -158,7 +158,7 @@ class WebhookStore:
             .limit(limit + 1)
         )
         if token:
-            query = query.where(WebhookDeliveryRow.id < paged.row_id(token, is_id=is_job_id))
+            query = query.where(WebhookDeliveryRow.id < paged.row_id(token, is_id=is_id))
         if state is not None:
             query = query.where(WebhookDeliveryRow.state == state)
         if event_type is not None:
@@ -220,7 +220,7 @@ def _enabled(row: WebhookRow) -> WebhookRow:
 
 
 def _checked_job_id(job_id: str) -> str:
-    if not is_job_id(job_id):
+    if not is_id(job_id):
         raise DriftgateError(
             ErrorCode.INVALID_ARGUMENT,
             f"job_id is {job_id[:100]!r}; ids of jobs are 32 hexadecimal digits.",

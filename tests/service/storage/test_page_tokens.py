@@ -6,8 +6,8 @@ import pytest
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.state import JobState
-from service.storage.job_rows import is_job_id
 from service.storage.page_tokens import PagedList, place_of_text, text_of_place
+from service.storage.row_ids import is_id
 
 JOB_ID = "0" * 32
 SAMPLES = PagedList("samples", job_id=JOB_ID, stage="final", benchmark=None)
@@ -51,10 +51,10 @@ def test_a_time_comes_back_in_utc_with_its_id():
     at = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     token = SAMPLES.token_of_time(at, JOB_ID)
 
-    found = SAMPLES.time_and_id(token, is_id=is_job_id)
+    found = SAMPLES.time_and_id(token, is_id=is_id)
 
     assert found == (datetime(2026, 1, 1, 10, tzinfo=UTC), JOB_ID)
-    assert SAMPLES.row_id(SAMPLES.token(JOB_ID), is_id=is_job_id) == JOB_ID
+    assert SAMPLES.row_id(SAMPLES.token(JOB_ID), is_id=is_id) == JOB_ID
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_a_time_comes_back_in_utc_with_its_id():
 )
 def test_a_token_of_this_list_with_another_place_is_refused(place):
     with pytest.raises(DriftgateError, match="page_token"):
-        SAMPLES.time_and_id(SAMPLES.token(*place), is_id=is_job_id)
+        SAMPLES.time_and_id(SAMPLES.token(*place), is_id=is_id)
 
 
 def test_a_token_of_this_list_with_an_id_that_is_none_is_refused():
     with pytest.raises(DriftgateError, match="page_token"):
-        SAMPLES.row_id(SAMPLES.token("no id"), is_id=is_job_id)
+        SAMPLES.row_id(SAMPLES.token("no id"), is_id=is_id)
 
 
 @pytest.mark.parametrize(
