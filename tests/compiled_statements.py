@@ -10,14 +10,14 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import LRUCache
 
-from service.storage import sessions
+from service.storage import engines
 
 # All statements that the suite knows, on both databases.
 CAPACITY = 4000
 
 
 def share_compiled_statements() -> None:
-    """From now on, of the engines that `service.storage.sessions` creates."""
+    """From now on, of the engines that `service.storage.engines` creates."""
     compiled: LRUCache[Any, Any] = LRUCache(CAPACITY)
     dialects: dict[tuple[str, ...], Dialect] = {}
 
@@ -34,4 +34,4 @@ def share_compiled_statements() -> None:
             )
         return engine
 
-    sessions.create_engine = create  # type: ignore[assignment]
+    engines.create_engine = create  # type: ignore[assignment]

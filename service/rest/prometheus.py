@@ -28,7 +28,7 @@ from service.rest.request_counts import RequestCounts
 from service.rest.threads import in_thread
 from service.storage.service_figures import ServiceFigures
 
-# With CONNECT_TIMEOUT_S, which the look-up of a key may take, less than the ten seconds that Prometheus waits.
+# With the five seconds that the look-up of a key may wait for a connection, less than the ten that Prometheus waits.
 DATABASE_PATIENCE_S = 3.0
 
 EXAMPLE = """\

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs.catalog import Metric
 from service.jobs.metric_queries import LatestMetric
+from service.storage.engines import BINARY_RESULTS
 from service.storage.job_rows import no_such_job
 from service.storage.metric_chunks import (
     AT,
@@ -28,7 +29,6 @@ from service.storage.metric_chunks import (
 from service.storage.metric_numbers import number_of_json
 from service.storage.metric_spans import Span, standing_spans
 from service.storage.row_ids import is_id
-from service.storage.sessions import BINARY_RESULTS
 from service.storage.tables import JobRow, MetricChunkRow, UpdateMetricsRow
 
 NUM_NEWEST_ROWS = 64

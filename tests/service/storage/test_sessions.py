@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
 from service.errors import DriftgateError, ErrorCode
-from service.storage import sessions
+from service.storage import engines
 from service.storage.job_rows import SELECT_JOB
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -205,7 +205,7 @@ def test_a_poll_on_a_connection_that_was_cut_asks_again(postgres_url):
 def test_a_submission_on_a_connection_that_was_cut_is_refused_and_the_next_has_a_new_one(
     postgres_url, monkeypatch
 ):
-    monkeypatch.setattr(sessions, "PING_AFTER_IDLE_S", 3600)
+    monkeypatch.setattr(engines, "PING_AFTER_IDLE_S", 3600)
     database = Database(postgres_url)
     jobs = JobStore(database)
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from service.errors import DriftgateError, ErrorCode
-from service.storage import sessions
+from service.storage import engines
 from service.storage.job_store import JobStore
 from service.storage.sessions import Database
 from service.storage.shared_commits import SharedCommits
@@ -116,7 +116,7 @@ def test_all_that_wait_are_told_at_once_that_the_database_is_away(behind_another
 def test_submissions_while_another_process_writes_are_refused_and_then_all_made(
     sqlite_url, monkeypatch
 ):
-    monkeypatch.setattr(sessions, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.05)
     database = Database(sqlite_url)
     jobs = JobStore(database)
 
@@ -131,7 +131,7 @@ def test_submissions_while_another_process_writes_are_refused_and_then_all_made(
         refused = [threads.submit(submit, number) for number in range(8)]
         assert {write.exception().code for write in refused} == {ErrorCode.DATABASE_UNAVAILABLE}
         writer.execute("COMMIT")
-        monkeypatch.setattr(sessions, "BUSY_TIMEOUT_S", 30)
+        monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 30)
         ids = list(threads.map(submit, range(8)))
     assert ids[:4] == ids[4:]
     assert len(set(ids)) == 4
