@@ -582,7 +582,7 @@ def test_streams_and_long_polls_end_with_the_key_that_opened_them(live, spec):
             )
             await read_messages(stream, until="comment")
             live.operations.api_keys.revoke(created.api_key.id)
-            rest = await asyncio.wait_for(read_messages(stream), 10)
+            rest = await asyncio.wait_for(read_messages(stream), 60)
             return told(rest), await poll
 
     messages, poll = asyncio.run(follow())
