@@ -39,7 +39,8 @@ class CheckpointCalls(DownloadCalls):
         content = self.checkpoint(job_id, step)
         sha256_by_name = {file.name: file.sha256 for file in content.files if file.loadable}
         self._download(
-            f"{_path(job_id, step)}:archive",
+            # By its number: the newest one may be another meanwhile.
+            f"{_path(job_id, content.checkpoint.step)}:archive",
             to,
             check=lambda archive, _found: _check_members(archive, sha256_by_name),
         )

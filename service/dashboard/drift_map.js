@@ -8,6 +8,12 @@ const MAX_HEIGHT_PX = 340;
 const ROW_PX = 26;
 const LEFT_PX = 58;
 
+// By the element of each map: one listener for all, which keeps none of them alive.
+const redraws = new WeakMap();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const frame of document.querySelectorAll(".drift-map")) redraws.get(frame)();
+});
+
 /** update(map): a DriftMap of the API, or null where nothing is recorded. */
 export function driftMap() {
   const canvas = h("canvas", { tabindex: 0, role: "img" });
@@ -19,7 +25,7 @@ export function driftMap() {
     h("figcaption", {}, h("span", { class: "chart-title" }, "Mean drift d", h("span", { class: "unit" }, " nats")), readout),
     frame, legend);
   const nothing = h("p", { class: "note" }, "No update has been recorded yet.");
-  const element = h("div", {}, nothing, figure);
+  const element = h("div", { class: "drift-map" }, nothing, figure);
   const cursor = svg("rect", { class: "cell-cursor", visibility: "hidden" });
   let map = null;
   let place = null;
@@ -88,7 +94,7 @@ export function driftMap() {
     set: show,
   });
   drawAtWidth(element, draw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(element.clientWidth));
+  redraws.set(element, () => draw(element.clientWidth));
 
   return {
     element,

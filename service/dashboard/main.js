@@ -60,8 +60,8 @@ async function refresh(shown) {
     shown.failingSince = null;
   } catch (error) {
     if (shown !== current) return;
-    if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return askForKey();
+    if (!(error instanceof ApiError)) reportError(error); // a defect of the page: told of as if nobody had caught it
     shown.failingSince ??= new Date();
     sayFailing(shown, error);
   } finally {
@@ -87,8 +87,8 @@ function sayConnected(shown) {
 
 function sayFailing(shown, error) {
   const since = clock(shown.failingSince);
-  const what = error.status === 0
-    ? `No answer from the API since ${since}.`
+  const what = !(error instanceof ApiError) ? `The page cannot show what it reads since ${since}: ${error.message}.`
+    : error.status === 0 ? `No answer from the API since ${since}.`
     : `The API answers with an error since ${since}, ${error.code}: ${error.message}`;
   const kept = shown.lastAnswer ? ` Below is what it said at ${clock(shown.lastAnswer)}.` : "";
   const text = `${what}${kept} Trying again every ${RETRY_MS / 1000} s.`;
@@ -100,6 +100,7 @@ function sayFailing(shown, error) {
 }
 
 function askForKey() {
+  if (content.querySelector(".key-form")) return; // what was typed stays
   const field = h("input", { id: "api-key", type: "password", autocomplete: "off", required: true });
   const form = h("form", { class: "key-form", onsubmit: (event) => {
     event.preventDefault();

@@ -29,7 +29,7 @@ def download_checkpoint(
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
     try:
         aside.mkdir(parents=True)
-        _download_files(client, content, aside, step=_reference(step))
+        _download_files(client, content, aside)
         aside.replace(folder)
     except OSError as error:
         raise _invalid("--to", str(folder), f"a place to write to ({error.strerror})") from None
@@ -47,9 +47,9 @@ def downloaded_line(content: CheckpointContent, *, folder: Path) -> Text:
     )
 
 
-def _download_files(
-    client: Client, content: CheckpointContent, folder: Path, *, step: int | str
-) -> None:
+def _download_files(client: Client, content: CheckpointContent, folder: Path) -> None:
+    # Not by the name that it was asked for by: the newest one may be another meanwhile.
+    step = content.checkpoint.step
     files = [file for file in content.files if file.loadable]
     with _progress() as progress:
         bar = progress.add_task("download", total=sum(file.size_bytes for file in files))

@@ -152,7 +152,7 @@ def _fetch(files: HubFiles, name: str, progress: _Progress) -> None:
         if place.exists():  # another process has fetched it meanwhile
             return
         if blob.exists():  # of another commit
-            partial.unlink()
+            partial.unlink(missing_ok=True)  # who fetched it had the same file open
         else:
             if file.tell() > 0:
                 progress.skip(file.tell())

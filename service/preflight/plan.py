@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.jobs.plans import JobWork, Plan, StepWork, TimePlan, UnknownPart
 from service.jobs.results import Job
-from service.jobs.spec import EvaluationJobSpec, JobSpec
+from service.jobs.spec import EvaluationJobSpec, JobSpec, num_devices_of
 from service.jobs.spec_fields import ModelSpec
 from service.jobs.teacher_spec import TeacherSpec, TeacherVocabulary
 from service.preflight.adapter import adapter_parameters
@@ -95,7 +95,7 @@ def _plan_without_models(spec: JobSpec, findings: Findings) -> Plan:
 
 
 def is_comparable(spec: JobSpec | EvaluationJobSpec, job: Job) -> bool:
-    """Whether the job's rate says how fast the spec will run: finished at one go, on the same kind."""
+    """Whether the job's rate says how fast the spec will run: finished at one go, on as many devices of the same kind."""
     other = job.spec
     return (
         isinstance(other, JobSpec | EvaluationJobSpec)
@@ -103,8 +103,14 @@ def is_comparable(spec: JobSpec | EvaluationJobSpec, job: Job) -> bool:
         and job.started_at is not None
         and job.finished_at is not None
         and _models(other) == _models(spec)
-        and (other.compute.device, other.compute.dtype) == (spec.compute.device, spec.compute.dtype)
+        and _devices(other) == _devices(spec)
     )
+
+
+def _devices(spec: JobSpec | EvaluationJobSpec) -> tuple[object, ...]:
+    """What a rate depends on beside the models."""
+    compute = spec.compute
+    return compute.device, compute.dtype, compute.engine, num_devices_of(spec)
 
 
 def _models(spec: JobSpec | EvaluationJobSpec) -> tuple[ModelSpec, ...]:

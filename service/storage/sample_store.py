@@ -142,7 +142,12 @@ class SampleStore:
                 select(after, before)
                 .options(defer(after.text), defer(before.text))
                 .join(before, and_(before.job_id == spec.job_id, *same_place))
-                .where(after.job_id == job_id, stands(after), before.verdict != after.verdict)
+                .where(
+                    after.job_id == job_id,
+                    stands(after),
+                    stands(before),
+                    before.verdict != after.verdict,
+                )
                 .order_by(*_PLACE)
             )
             changed = session.execute(pairs).all()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
-from service.errors import DriftgateError
+from service.errors import DriftgateError, ErrorCode
 
 Transaction = TypeVar("Transaction")
 Result = TypeVar("Result")
@@ -70,14 +70,14 @@ class SharedCommits(Generic[Transaction]):
             with self._transaction() as transaction:
                 writes = self._waiting()
                 results = [write.make(transaction) for write in writes]
-        except DriftgateError as error:
-            # The database does not answer, and would make each of them wait for that anew.
-            writes = writes or self._waiting()
-            for write in writes:
-                write.end(error=error)
         except BaseException as error:  # noqa: BLE001 raised by the thread whose write it is
             writes = writes or self._waiting()
-            self._make_each(writes, error)
+            if _is_outage(error):
+                # The database does not answer, and would make each of them wait for that anew.
+                for write in writes:
+                    write.end(error=error)
+            else:
+                self._make_each(writes, error)
         else:
             for write, result in zip(writes, results, strict=True):
                 write.end(result=result)
@@ -108,3 +108,7 @@ class SharedCommits(Generic[Transaction]):
             following = [self._queue[0]] if self._queue else []
         for write in (*done[1:], *following):
             write.turn.release()
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, DriftgateError) and error.code is ErrorCode.DATABASE_UNAVAILABLE

@@ -48,6 +48,8 @@ def test_an_archive_that_lacks_a_file_leaves_nothing(rest_service, rest_client, 
     with scripted.client() as other, pytest.raises(DriftgateError, match="it is missing"):
         other.download_checkpoint_archive(saved.job.id, "latest", tmp_path / "model.tar")
     assert not (tmp_path / "model.tar").exists()
+    # By its number: what is the newest may be another when the archive is asked for.
+    assert scripted.requests[1].url.path == f"/prefix/v1/jobs/{saved.job.id}/checkpoints/4:archive"
 
 
 def test_a_checkpoint_is_exported_by_a_job_that_is_made_once(rest_service, rest_client):

@@ -137,3 +137,5 @@ def test_only_jobs_on_the_same_kind_of_device_with_the_same_models_compare(spec_
     assert not is_comparable(spec, job_of(spec, attempt=2))
     assert not is_comparable(spec, job_of(spec_of(teacher={"model": "other"})))
     assert not is_comparable(spec, job_of(spec_of(compute={"device": "cpu"})))
+    assert not is_comparable(spec, job_of(spec_of(compute={"engine": "vllm"})))
+    assert not is_comparable(spec, job_of(spec_of(resources={"gpus": 8})))

@@ -138,6 +138,26 @@ def test_a_regrade_shows_the_verdicts_that_it_changed(lease, start, job_store, r
     assert refusal.value.code is ErrorCode.INVALID_ARGUMENT
 
 
+def test_a_regrade_is_compared_with_the_samples_that_stand(lease, start, job_store, result_store):
+    stage = stages.during_training(2)
+    result_store.resume_from(lease, update=0)
+    result_store.append_updates(lease, [an_update(u) for u in range(1, 13)])
+    result_store.record_samples(lease, a_batch(stage, [a_sample(0, verdict="wrong")]))
+    job_store.release(lease, message="killed", counted=True, max_attempts=3)
+    second = job_store.claim(queue="default", owner="worker", lease_s=60).lease
+    result_store.resume_from(second, update=6)
+    result_store.append_updates(second, [an_update(u) for u in range(7, 13)])
+    result_store.record_samples(second, a_batch(stage, [a_sample(0)]))
+    job_store.start_running(second)
+    job_store.finish(second, state=JobState.SUCCEEDED, failure=None, message="done")
+    regrade = start(RegradeJobSpec(kind="regrade", job_id=lease.job_id))
+    result_store.record_samples(regrade, a_batch(stage, [a_sample(0, text=None)]))
+
+    changes = result_store.verdict_changes(regrade.job_id, limit=10)
+
+    assert (changes.num_samples, changes.num_changed, changes.changes) == (1, 0, ())
+
+
 def test_the_overlap_of_prompts_is_in_the_results(lease, result_store):
     record = PromptOverlapRecord("digits", 100, 3, 3, (("a", "b", 0.5),))
     for _ in range(2):
