@@ -331,6 +331,9 @@ def test_an_api_key_is_asked_for_and_sent(serve, browser):
     page.goto(site.url)
 
     page.get_by_label("API key").fill(key)
+    # As when the tab comes back from behind a password manager.
+    with page.expect_response("**/v1/jobs*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.get_by_role("button", name="Continue").click()
 
     expect(page.locator("tbody tr")).to_contain_text("behind a key")
