@@ -10,6 +10,7 @@ import uvicorn
 
 from service.change_tailer import ChangeTailer
 from service.rest.app import create_app
+from service.rest.bounded_heads import BoundedHeads
 from service.settings import Settings
 
 SHUTDOWN_GRACE_S = 5
@@ -25,6 +26,7 @@ def serve(settings: Settings) -> None:
         app,
         host=settings.http_host,
         port=settings.http_port,
+        http=BoundedHeads,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         server_header=False,
         access_log=False,  # a line for every poll would cost a tenth of its answer
