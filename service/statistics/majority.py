@@ -110,16 +110,14 @@ def _ballot(problem: Sequence[Vote]) -> _Ballot:
 
 def _all_votes(ballot: _Ballot, k: int) -> NDArray[np.int64]:
     """[choices, answers]: the votes of every choice of k samples."""
-    num_answers = len(ballot.num_samples)
-    # Row i: what sample i votes for; a silent one, for nothing.
-    voice = np.vstack(
-        [
-            np.repeat(np.eye(num_answers, dtype=np.int64), ballot.num_samples, axis=0),
-            np.zeros((ballot.num_silent, num_answers), dtype=np.int64),
-        ]
-    )
-    chosen = np.array(list(combinations(range(len(voice)), k)))
-    return np.asarray(voice[chosen].sum(axis=1))
+    num_samples = np.append(ballot.num_samples, ballot.num_silent)
+    answer_of_sample = np.repeat(np.arange(len(num_samples)), num_samples)
+    places = np.array(list(combinations(answer_of_sample.tolist(), k)))
+    num_choices = len(places)
+    # Counted at their places: an array [choices, k, answers] would take gigabytes for 1,000 samples.
+    places += np.arange(num_choices)[:, np.newaxis] * len(num_samples)
+    votes = np.bincount(places.ravel(), minlength=num_choices * len(num_samples))
+    return votes.reshape(num_choices, len(num_samples))[:, :-1]
 
 
 def _drawn_votes(ballot: _Ballot, k: int, *, generator: np.random.Generator) -> NDArray[np.int64]:

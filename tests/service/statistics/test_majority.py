@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from itertools import combinations
 
 import pytest
@@ -75,6 +76,19 @@ def test_where_choices_are_too_many_they_are_drawn_by_seed():
     assert drawn == pytest.approx(expected, abs=0.04)
     assert drawn == majority(votes, 8, seed=1)
     assert drawn != majority(votes, 8, seed=2)
+
+
+def test_many_choices_of_many_answers_take_little_memory():
+    votes = [Vote(str(key), key == 0) for key in range(1000)]
+    tracemalloc.start()
+    try:
+        share = majority(votes, 999)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # 999 of the 1,000 choices hold the right answer, each in a tie of 999.
+    assert share == pytest.approx(1 / 1000)
+    assert peak_bytes < 64 * 2**20
 
 
 @settings(max_examples=25, deadline=None)
