@@ -51,7 +51,7 @@ class ResultCalls(Connection):
     def drift_map(
         self, job_id: str, *, after_update: int = 0, max_rows: int | None = None
     ) -> DriftMap:
-        """Rows are thinned evenly to `max_rows`."""
+        """Rows are thinned evenly to `max_rows`, and to 1,000,000 cells."""
         return self._get(
             job_path(job_id, "/drift-map"), DriftMap, after_update=after_update, max_rows=max_rows
         )

@@ -71,6 +71,7 @@ def get_drift_map(
         int, Query(ge=1, le=2000, description="Rows are thinned evenly to this many.")
     ] = 400,
 ) -> DriftMap:
+    """Rows times blocks are at most 1,000,000: of wide rows there are fewer than `max_rows`, evenly spaced, at least one."""
     tag.spare_known()
     return operations.drift_map(job_id, after_update=after_update, max_rows=max_rows)
 

@@ -59,17 +59,25 @@ def read_metrics(
 
 
 def read_drift_map(
-    session: Session, job_id: str, *, block_size: int, after_update: int, max_rows: int
+    session: Session,
+    job_id: str,
+    *,
+    block_size: int,
+    after_update: int,
+    max_rows: int,
+    max_cells: int,
 ) -> DriftMap:
     spans = [
         Span(span.epoch, max(span.after, after_update), span.until)
         for span in standing_spans(session, job_id)
     ]
     # Updates follow each other, so their ends say which there are; where one is missing, they are listed.
-    chosen = _evenly([_range_of(session, job_id, span) for span in spans], max_rows)
+    ranges = [_range_of(session, job_id, span) for span in spans]
+    chosen = _fitting(session, job_id, spans, ranges, max_rows=max_rows, max_cells=max_cells)
     rows = _drift_rows(session, job_id, spans, chosen)
     if len(rows) < sum(map(len, chosen)):
-        chosen = _evenly([_updates_of(session, job_id, span) for span in spans], max_rows)
+        listed = [_updates_of(session, job_id, span) for span in spans]
+        chosen = _fitting(session, job_id, spans, listed, max_rows=max_rows, max_cells=max_cells)
         rows = _drift_rows(session, job_id, spans, chosen)
     width = max((len(cells) for _, cells in rows), default=0)
     padded = [cells + [[0, None, None]] * (width - len(cells)) for _, cells in rows]
@@ -131,6 +139,45 @@ def stands(
         later.job_id == table.job_id,
         later.epoch > table.epoch,
         later.resumed_from_update < table.update_index,
+    )
+
+
+def _fitting(
+    session: Session,
+    job_id: str,
+    spans: Sequence[Span],
+    updates: Sequence[Sequence[int]],
+    *,
+    max_rows: int,
+    max_cells: int,
+) -> list[list[int]]:
+    """At most `max_rows` of all of them, evenly spaced; several only where `max_cells` holds their blocks."""
+
+    def num_rows_allowed(of: Sequence[Sequence[int]]) -> int:
+        return max(1, max_cells // max(1, _most_blocks(session, job_id, spans, of)))
+
+    # The newest is always one of them: its blocks alone spare a look at the blocks of many wide ones.
+    chosen = _evenly(updates, min(max_rows, num_rows_allowed(_evenly(updates, 1))))
+    while (allowed := num_rows_allowed(chosen)) < sum(map(len, chosen)):
+        chosen = _evenly(updates, allowed)
+    return chosen
+
+
+def _most_blocks(
+    session: Session, job_id: str, spans: Sequence[Span], updates: Sequence[Sequence[int]]
+) -> int:
+    """Of the widest of these updates; counted in the database, as cells take much memory here."""
+    query = select(
+        func.coalesce(func.max(func.json_array_length(UpdateMetricsRow.drift_by_block)), 0)
+    )
+    by_update = UpdateMetricsRow.update_index
+    return max(
+        (
+            session.scalars(query.where(*_inside(job_id, span), by_update.in_(of_span))).one()
+            for span, of_span in zip(spans, updates, strict=True)
+            if of_span
+        ),
+        default=0,
     )
 
 

@@ -59,6 +59,9 @@ from service.storage.tables import (
 )
 from service.storage.token_drifts import KeptUpdate, insert_token_drifts, read_token_drifts
 
+# Of blocks of one token, 400 rows of long responses would take gigabytes.
+MAX_DRIFT_MAP_CELLS = 1_000_000
+
 
 class ResultStore(SampleStore):
     """Every method is one transaction. Writes raise LEASE_LOST and are idempotent."""
@@ -250,8 +253,18 @@ class ResultStore(SampleStore):
             job_row(session, job_id)
             return LatestMetrics(job_id=job_id, metrics=read_latest(session, job_id))
 
-    def drift_map(self, job_id: str, *, after_update: int = 0, max_rows: int = 400) -> DriftMap:
-        """One row per update, evenly thinned to `max_rows` from first to last. Raises JOB_NOT_FOUND."""
+    def drift_map(
+        self,
+        job_id: str,
+        *,
+        after_update: int = 0,
+        max_rows: int = 400,
+        max_cells: int = MAX_DRIFT_MAP_CELLS,
+    ) -> DriftMap:
+        """One row per update, evenly thinned from first to last. Raises JOB_NOT_FOUND.
+
+        max_cells: of rows times blocks, which a single row may exceed.
+        """
         with self._database.read() as session:
             spec = stored_spec(job_row(session, job_id))
             return read_drift_map(
@@ -260,6 +273,7 @@ class ResultStore(SampleStore):
                 block_size=spec.drift_map_block_size if isinstance(spec, JobSpec) else 1,
                 after_update=after_update,
                 max_rows=max_rows,
+                max_cells=max_cells,
             )
 
     def gradient_fidelity(self, job_id: str) -> GradientFidelity:

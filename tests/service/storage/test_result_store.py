@@ -106,6 +106,24 @@ def test_a_long_drift_map_is_thinned_evenly_and_keeps_the_newest(result_store, j
     assert result_store.drift_map(job.id, max_rows=2, after_update=26).update == (28, 30)
 
 
+def test_a_drift_map_of_wide_rows_has_fewer_of_them(result_store, job, start_attempt):
+    lease = start_attempt(resume_from=0)
+    result_store.append_updates(lease, [an_update(i, num_blocks=3) for i in range(1, 7)])
+    # Three rows of three blocks are 9 cells, four are 12.
+    assert result_store.drift_map(job.id, max_cells=11).update == (2, 4, 6)
+    assert result_store.drift_map(job.id, max_cells=11, max_rows=2).update == (3, 6)
+    assert result_store.drift_map(job.id, max_cells=2).update == (6,), "one row is always there"
+    # The newest of these seven is narrow, the others are not.
+    result_store.append_updates(lease, [an_update(7, num_blocks=1)])
+    assert result_store.drift_map(job.id, max_cells=11).update == (2, 4, 7)
+
+
+def test_a_drift_map_has_no_more_than_a_million_cells(result_store, job, start_attempt):
+    lease = start_attempt(resume_from=0)
+    result_store.append_updates(lease, [an_update(1), an_update(2, num_blocks=500_001)])
+    assert result_store.drift_map(job.id).update == (2,)
+
+
 def test_results_give_pass_at_k_and_paired_differences(result_store, job, start_attempt):
     lease = start_attempt(resume_from=0)
     result_store.record_evaluation(lease, an_evaluation("final", (4, 2, 1)))
