@@ -14,12 +14,12 @@ from service.jobs.comparisons import (
     SamplePlan,
     SpecDifference,
 )
-from service.jobs.results import BenchmarkResult, Job, JobResults
+from service.jobs.results import Job
 from service.statistics.comparison import PairComparison, RunComparison, compare_runs
-from service.statistics.counts import Counts
 from service.statistics.estimates import pass_estimate
 from service.statistics.holm import holm
 from service.statistics.planner import Pilot, plan_samples, resolvable_difference
+from service.storage.evaluation_counts import CountedEvaluation
 
 NOTE = "One run of each job: training-seed variance not included."
 # Of a job that has several, the first of these is compared.
@@ -32,7 +32,7 @@ CONDITIONS = {
 }
 UNCOMPARED_FIELDS = frozenset({"name"})
 
-ByBenchmark = Mapping[str, BenchmarkResult]
+ByBenchmark = Mapping[str, CountedEvaluation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,25 @@ class _Pairing:
 
 
 def compare(
-    jobs: Sequence[Job], results: Sequence[JobResults], *, k: int, stage: str | None
+    jobs: Sequence[Job],
+    evaluations: Sequence[Sequence[CountedEvaluation]],
+    *,
+    k: int,
+    stage: str | None,
 ) -> Comparison:
-    """The jobs against the first; `results` are theirs, with the counts of every problem.
+    """The jobs against the first, by the evaluations of each.
 
     stage: of all of them; where None, the final one of each, or the only one.
     """
-    chosen = [stage or _preferred_stage(one) for one in results]
-    evaluations = [_at_stage(one, at) for one, at in zip(results, chosen, strict=True)]
-    pairings = [_pairing(evaluations[0], other, k=k) for other in evaluations[1:]]
+    chosen = [stage or _preferred_stage(one) for one in evaluations]
+    at_stages = [_at_stage(one, at) for one, at in zip(evaluations, chosen, strict=True)]
+    pairings = [_pairing(at_stages[0], other, k=k) for other in at_stages[1:]]
     return Comparison(
         k=k,
         reference_job_id=jobs[0].id,
         jobs=tuple(
             _compared_job(job, at, found, k=k)
-            for job, at, found in zip(jobs, chosen, evaluations, strict=True)
+            for job, at, found in zip(jobs, chosen, at_stages, strict=True)
         ),
         pairs=tuple(_pairs(jobs[1:], pairings)),
         spec_differences=tuple(_spec_differences(jobs)),
@@ -68,19 +72,25 @@ def compare(
 
 
 def plan_more_samples(
-    job: Job, results: JobResults, *, k: int, stage: str | None, difference: float, power: float
+    job: Job,
+    evaluations: Sequence[CountedEvaluation],
+    *,
+    k: int,
+    stage: str | None,
+    difference: float,
+    power: float,
 ) -> SamplePlan | None:
     """From the job's own samples; None where it has no evaluation of the stage."""
-    at = stage or _preferred_stage(results)
-    found = _at_stage(results, at)
+    at = stage or _preferred_stage(evaluations)
+    found = _at_stage(evaluations, at)
     if at is None or not found:
         return None
     pilots = [
-        Pilot(name, _counts(result), tokens_per_sample=max(result.mean_response_tokens, 1.0))
-        for name, result in found.items()
+        Pilot(name, one.counts, tokens_per_sample=max(one.mean_response_tokens, 1.0))
+        for name, one in found.items()
     ]
     plan = plan_samples(pilots, k, target_difference=difference, power=power)
-    samples_now = [result.samples_per_problem for result in found.values()]
+    samples_now = [one.samples_per_problem for one in found.values()]
     now = (
         resolvable_difference(pilots, k, samples_per_problem=samples_now, power=power)
         if min(samples_now) >= k
@@ -108,13 +118,13 @@ def plan_more_samples(
     )
 
 
-def _preferred_stage(results: JobResults) -> str | None:
-    found = {result.stage for result in results.evaluations}
+def _preferred_stage(evaluations: Sequence[CountedEvaluation]) -> str | None:
+    found = {one.stage for one in evaluations}
     return next((stage for stage in PREFERRED_STAGES if stage in found), None)
 
 
-def _at_stage(results: JobResults, stage: str | None) -> ByBenchmark:
-    return {one.benchmark: one for one in results.evaluations if one.stage == stage}
+def _at_stage(evaluations: Sequence[CountedEvaluation], stage: str | None) -> ByBenchmark:
+    return {one.benchmark: one for one in evaluations if one.stage == stage}
 
 
 def _compared_job(job: Job, stage: str | None, found: ByBenchmark, *, k: int) -> ComparedJob:
@@ -123,9 +133,9 @@ def _compared_job(job: Job, stage: str | None, found: ByBenchmark, *, k: int) ->
         name=job.name,
         stage=stage if found else None,
         pass_at_k={
-            name: pass_estimate(_counts(result), k)
-            for name, result in found.items()
-            if result.samples_per_problem >= k
+            name: pass_estimate(one.counts, k)
+            for name, one in found.items()
+            if one.samples_per_problem >= k
         },
     )
 
@@ -139,13 +149,11 @@ def _pairing(reference: ByBenchmark, other: ByBenchmark, *, k: int) -> _Pairing:
         reasons = ("No benchmark was evaluated for both at this stage.",)
     if reasons:
         return _Pairing(common, reasons, None)
-    first, second = (
-        [_counts(evaluations[name]) for name in common] for evaluations in (reference, other)
-    )
+    first, second = ([found[name].counts for name in common] for found in (reference, other))
     return _Pairing(common, (), compare_runs(first, second, k))
 
 
-def _reasons(reference: BenchmarkResult, other: BenchmarkResult, *, k: int) -> Iterator[str]:
+def _reasons(reference: CountedEvaluation, other: CountedEvaluation, *, k: int) -> Iterator[str]:
     for field, what in CONDITIONS.items():
         if getattr(reference, field) != getattr(other, field):
             yield f"{what} differ on {reference.benchmark} ({field})."
@@ -206,10 +214,3 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, inner in value.items():
         yield from _leaves(inner, f"{path}.{key}" if path else key)
-
-
-def _counts(result: BenchmarkResult) -> Counts:
-    return Counts(
-        n=tuple(problem.n for problem in result.problems),
-        c=tuple(problem.c for problem in result.problems),
-    )

@@ -381,8 +381,8 @@ class Operations:
                 [Violation("job_id", ", ".join(job_ids)[:200], "ids that differ")],
             )
         jobs = [self._job_store.get(job_id) for job_id in job_ids]
-        results = [self.results(job.id, include_problems=True) for job in jobs]
-        return compare(jobs, results, k=k, stage=stage)
+        evaluations = [self._result_store.counted_evaluations(job.id) for job in jobs]
+        return compare(jobs, evaluations, k=k, stage=stage)
 
     def plan_more_samples(
         self,
@@ -396,7 +396,7 @@ class Operations:
         """Samples that would resolve a difference, reckoned from those that the job has."""
         plan = plan_more_samples(
             self._job_store.get(job_id),
-            self.results(job_id, include_problems=True),
+            self._result_store.counted_evaluations(job_id),
             k=k,
             stage=stage,
             difference=difference,

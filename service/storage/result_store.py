@@ -25,6 +25,7 @@ from service.jobs.records import (
 )
 from service.jobs.results import Checkpoint, DriftMap, JobCheckpoints, JobMetrics, JobResults
 from service.jobs.spec import JobSpec
+from service.storage.evaluation_counts import CountedEvaluation, read_counted_evaluations
 from service.storage.evaluation_reads import read_results
 from service.storage.gradient_fidelities import (
     insert_gradient_fidelity,
@@ -292,6 +293,12 @@ class ResultStore(SampleStore):
         with self._database.read() as session:
             job_row(session, job_id)
             return read_results(session, job_id, include_problems=include_problems)
+
+    def counted_evaluations(self, job_id: str) -> tuple[CountedEvaluation, ...]:
+        """Without what only `results` needs the samples for. Raises JOB_NOT_FOUND."""
+        with self._database.read() as session:
+            job_row(session, job_id)
+            return read_counted_evaluations(session, job_id)
 
     def checkpoints(self, job_id: str) -> JobCheckpoints:
         """Newest first. Raises JOB_NOT_FOUND."""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs import stages
 from service.statistics.counts import Counts
+from service.storage.evaluation_counts import read_counts
 from service.storage.result_reads import stands
 from service.storage.reverse_kls import standing_reverse_kls
 from service.storage.tables import EvaluationProblemRow, EvaluationRow, ReverseKlRow
@@ -48,7 +49,11 @@ class RunScores:
 def read_scores(session: Session, job_ids: Sequence[str]) -> Mapping[str, RunScores]:
     """By job; jobs that have no evaluation yet are there too."""
     scores = {job_id: RunScores() for job_id in job_ids}
-    problems = _counts(session, job_ids)
+    counts = read_counts(
+        session,
+        EvaluationProblemRow.job_id.in_(job_ids),
+        EvaluationProblemRow.stage.in_(STAGES),
+    )
     rows = session.scalars(
         select(EvaluationRow)
         .where(
@@ -62,9 +67,8 @@ def read_scores(session: Session, job_ids: Sequence[str]) -> Mapping[str, RunSco
         of_stage = (
             scores[row.job_id].before if row.stage == stages.BASELINE else scores[row.job_id].after
         )
-        n, c = problems[row.job_id, row.epoch, row.stage, row.benchmark]
         of_stage[row.benchmark] = ScoredBenchmark(
-            counts=Counts(n=tuple(n), c=tuple(c)),
+            counts=counts[row.job_id, row.epoch, row.stage, row.benchmark],
             conditions=Conditions(row.problems_sha256, row.sampling_sha256, row.grader),
         )
     return scores
@@ -85,29 +89,3 @@ def _mean_over_tokens(rows: Sequence[ReverseKlRow]) -> float | None:
     if len(known) < len(nats):
         return None
     return sum(known) / sum(row.num_tokens for row in rows)
-
-
-def _counts(
-    session: Session, job_ids: Sequence[str]
-) -> Mapping[tuple[str, int, str, str], tuple[list[int], list[int]]]:
-    """n and c of the problems, in order, by job, epoch, stage and benchmark."""
-    rows = session.execute(
-        select(
-            EvaluationProblemRow.job_id,
-            EvaluationProblemRow.epoch,
-            EvaluationProblemRow.stage,
-            EvaluationProblemRow.benchmark,
-            EvaluationProblemRow.n,
-            EvaluationProblemRow.c,
-        )
-        .where(EvaluationProblemRow.job_id.in_(job_ids), EvaluationProblemRow.stage.in_(STAGES))
-        .order_by(EvaluationProblemRow.position)
-    )
-    found: dict[tuple[str, int, str, str], tuple[list[int], list[int]]] = defaultdict(
-        lambda: ([], [])
-    )
-    for job_id, epoch, stage, benchmark, n, c in rows:
-        numbers_n, numbers_c = found[job_id, epoch, stage, benchmark]
-        numbers_n.append(n)
-        numbers_c.append(c)
-    return found

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from service.comparisons import compare, plan_more_samples
 from service.jobs.parsing import parse_spec
-from service.jobs.results import JobResults
-from tests.service.demo.answers import evaluation, job
+from service.statistics.counts import Counts
+from service.storage.evaluation_counts import CountedEvaluation
+from tests.service.demo.answers import job
 
 BASE = {
     "student": {"model": "s"},
@@ -19,9 +22,17 @@ def job_of(job_id, **fields):
     return job(parse_spec(BASE | {"name": job_id} | fields), id=job_id)
 
 
-def results_of(*evaluations):
-    return JobResults(
-        job_id="1", evaluations=evaluations, means=(), differences=(), prompt_overlaps=(), note=""
+def evaluation(stage, right_by_problem):
+    """`right_by_problem`: problem id → how many of the 8 samples are right."""
+    return CountedEvaluation(
+        stage=stage,
+        benchmark="arithmetic",
+        problems_sha256="same",
+        sampling_sha256="",
+        grader="",
+        samples_per_problem=8,
+        mean_response_tokens=50.0,
+        counts=Counts(n=(8,) * len(right_by_problem), c=tuple(right_by_problem.values())),
     )
 
 
@@ -31,7 +42,7 @@ def compared(*right_by_problem, k=1, stage=None, stages=None, **fields):
     return compare(
         [job_of(name, seed=index) for index, name in enumerate(names)],
         [
-            results_of(evaluation("final", right, **fields.get(name, {})))
+            [evaluation("final", right, **fields.get(name, {}))]
             for name, right in zip(names, right_by_problem, strict=True)
         ],
         k=k,
@@ -77,10 +88,10 @@ def test_p_values_are_adjusted_for_the_number_of_jobs():
 )
 def test_what_was_asked_sampled_or_graded_otherwise_is_not_compared_and_says_why(changes, reason):
     same = evaluation("final", WORSE)
-    other = same.model_copy(update=changes)
+    other = replace(same, **changes)
     comparison = compare(
         [job_of("a"), job_of("b"), job_of("c")],
-        [results_of(same), results_of(other), results_of(same)],
+        [[same], [other], [same]],
         k=8,
         stage=None,
     )
@@ -91,8 +102,8 @@ def test_what_was_asked_sampled_or_graded_otherwise_is_not_compared_and_says_why
 
 
 def test_a_distilled_student_is_compared_with_a_model_that_was_only_evaluated():
-    student = results_of(evaluation("baseline", BETTER), evaluation("final", WORSE))
-    model = results_of(evaluation("model", BETTER))
+    student = [evaluation("baseline", BETTER), evaluation("final", WORSE)]
+    model = [evaluation("model", BETTER)]
     comparison = compare([job_of("a"), job_of("b")], [student, model], k=1, stage=None)
     assert [one.stage for one in comparison.jobs] == ["final", "model"]
     assert comparison.pairs[0].mean.difference.estimate == pytest.approx(0.375)
@@ -104,7 +115,7 @@ def test_a_distilled_student_is_compared_with_a_model_that_was_only_evaluated():
 def test_specs_differ_in_the_fields_that_are_named():
     comparison = compare(
         [job_of("a"), job_of("b", gate={"block_size": 16}, objective={"type": "teacher_topk"})],
-        [results_of(evaluation("final", WORSE))] * 2,
+        [[evaluation("final", WORSE)]] * 2,
         k=1,
         stage=None,
     )
@@ -116,11 +127,11 @@ def test_specs_differ_in_the_fields_that_are_named():
 
 
 def test_a_plan_of_samples_resolves_what_it_says_and_costs_more_for_less():
-    results = results_of(evaluation("final", WORSE))
+    evaluations = [evaluation("final", WORSE)]
 
     def plan(difference):
         return plan_more_samples(
-            job_of("a"), results, k=1, stage=None, difference=difference, power=0.8
+            job_of("a"), evaluations, k=1, stage=None, difference=difference, power=0.8
         )
 
     coarse, fine = plan(0.05), plan(0.01)
@@ -131,10 +142,10 @@ def test_a_plan_of_samples_resolves_what_it_says_and_costs_more_for_less():
     # 40 problems, 50 tokens a response.
     assert benchmark.tokens == fine.tokens == 40 * 50 * benchmark.samples_per_problem
     assert fine.smallest_resolvable_difference_now == coarse.smallest_resolvable_difference_now > 0
-    few = results_of(evaluation("final", WORSE).model_copy(update={"samples_per_problem": 4}))
+    few = [replace(evaluation("final", WORSE), samples_per_problem=4)]
     of_few = plan_more_samples(job_of("a"), few, k=8, stage=None, difference=0.1, power=0.8)
     assert of_few.smallest_resolvable_difference_now is None
     assert (
-        plan_more_samples(job_of("a"), results, k=1, stage="teacher", difference=0.1, power=0.8)
+        plan_more_samples(job_of("a"), evaluations, k=1, stage="teacher", difference=0.1, power=0.8)
         is None
     )

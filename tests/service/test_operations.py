@@ -1,13 +1,17 @@
 from contextlib import closing
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.state import JobState
 from service.operations import build_operations, parse_spec
 from service.storage.job_store import JobStore
+from service.storage.result_store import ResultStore
 from service.storage.sessions import Database
 from service.task_queue import Doorbell, celery_app
+from tests.worker_records import a_batch, a_sample, an_evaluation_record, an_outcome
 
 SPEC = {
     "student": {"model": "builtin/arithmetic-student"},
@@ -105,3 +109,41 @@ def test_a_page_has_a_bounded_size(operations, limit):
         operations.list_jobs(limit=limit)
     assert caught.value.code is ErrorCode.INVALID_ARGUMENT
     assert caught.value.violations[0].allowed == "1 to 1000"
+
+
+@pytest.fixture
+def evaluated_ids(operations, sqlite_url):
+    """Of two jobs, each with the samples of a final evaluation."""
+    job_ids = [operations.submit_job(parse_spec(SPEC)).id for _ in range(2)]
+    with closing(Database(sqlite_url)) as database:
+        for _ in job_ids:
+            lease = JobStore(database).claim(queue="a-queue", owner="worker", lease_s=60).lease
+            samples = [a_sample(i, j) for i in range(3) for j in range(4)]
+            ResultStore(database).record_samples(lease, a_batch("final", samples))
+            problems = [an_outcome(f"p{i}", n=4, c=4) for i in range(3)]
+            ResultStore(database).record_evaluation(lease, an_evaluation_record("final", problems))
+    return job_ids
+
+
+@pytest.fixture
+def statements():
+    """The SQL that is sent from here on."""
+    sent = []
+
+    def note(_connection, _cursor, statement, *_):
+        sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_jobs_are_compared_and_planned_for_without_a_look_at_their_samples(
+    operations, evaluated_ids, statements
+):
+    comparison = operations.compare_jobs(evaluated_ids, k=1)
+    plan = operations.plan_more_samples(evaluated_ids[0], difference=0.1, k=1)
+    assert [pair.comparable for pair in comparison.pairs] == [True]
+    assert plan.stage == "final"
+    assert any("evaluation_problems" in statement for statement in statements)
+    assert not any("evaluation_samples" in statement for statement in statements)

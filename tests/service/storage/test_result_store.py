@@ -240,6 +240,7 @@ def test_results_of_an_unknown_job_are_not_found(result_store):
         result_store.metrics,
         result_store.drift_map,
         result_store.results,
+        result_store.counted_evaluations,
         result_store.checkpoints,
     ):
         with pytest.raises(DriftgateError) as caught:
