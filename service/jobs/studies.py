@@ -132,13 +132,16 @@ class PlannedResolution(View):
     smallest_p_value: float = Field(
         description="What no outcome of so many shared seeds gets below."
     )
-    can_resolve: bool = Field(description="Whether that is at most 5 %.")
+    can_resolve: bool = Field(
+        description="Whether that is at most 5 % in the contrast's metric, and in the others at most 5 % over the number of "
+        "exploratory comparisons, as Holm's first step asks."
+    )
     smallest_detectable_difference: float | None = Field(
-        description="Found with 80 % power at 5 %; null where nothing can be."
+        description="Found with 80 % power at that level; null where nothing can be."
     )
     expected_half_width: float = Field(description="Of the 95 % interval of a difference.")
     seeds_needed: int | None = Field(
-        description="To find `smallest_difference`; null where it was not asked for, or beyond 1,000."
+        description="To find `smallest_difference` at that level; null where it was not asked for, or beyond 1,000."
     )
 
 

@@ -68,13 +68,17 @@ class StudyDifference(View):
         description="After Holm, over all exploratory differences; null of the contrast, which needs none."
     )
     smallest_p_value: float = Field(description="What no outcome of so many seeds gets below.")
-    can_resolve: bool = Field(description="Whether that is at most 5 %.")
+    can_resolve: bool = Field(
+        description="Whether that, adjusted as the p-value is, is at most 5 %: of m exploratory differences over the same "
+        "seeds, m times it."
+    )
     is_found: bool = Field(description="Whether the p-value, adjusted where it is, is at most 5 %.")
     smallest_detectable_difference: float | None = Field(
-        description="With 80 % power at 5 %, at the spread that was seen."
+        description="With 80 % power at the spread that was seen: at 5 % of the contrast, at 5 % / m of each of m exploratory "
+        "differences, as Holm's first step asks; null where nothing can be found there."
     )
     seeds_needed: int | None = Field(
-        description="To find the study's `smallest_difference` at that spread; null where none was asked for."
+        description="To find the study's `smallest_difference` at that spread and level; null where none was asked for."
     )
     parts: VarianceParts | None = Field(description="Of pass@k with two seeds or more.")
     reading: str = Field(description="The same in a sentence.")

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.statistics.power import SIGNIFICANCE
 from service.statistics.study_permutation import (
     paired_p_value,
     smallest_paired_p_value,
     smallest_unpaired_p_value,
     unpaired_p_value,
 )
-from service.statistics.study_power import half_width, smallest_detectable
+from service.statistics.study_power import half_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,7 @@ class SeedDifference:
     """One arm minus another.
 
     low, high: 95 % t-interval over other seeds. p_value: permutation, two-sided. smallest_p_value: what no
-    outcome of so many seeds gets below. smallest_detectable: from the spread that was seen; None where nothing
-    can be found at 5 %, and of arms that share no seed.
+    outcome of so many seeds gets below.
     """
 
     num_pairs: int
@@ -44,12 +42,6 @@ class SeedDifference:
     sd: float | None
     p_value: float
     smallest_p_value: float
-    smallest_detectable: float | None
-
-    @property
-    def can_resolve(self) -> bool:
-        """Whether any outcome of so many seeds is below 5 %."""
-        return self.smallest_p_value <= SIGNIFICANCE
 
 
 def seed_spread(values: NDArray[np.float64], *, least_sd: float = 0.0) -> SeedSpread:
@@ -89,9 +81,6 @@ def paired_difference(
         sd=sd,
         p_value=paired_p_value(differences),
         smallest_p_value=smallest_paired_p_value(len(differences)),
-        smallest_detectable=None
-        if sd is None
-        else smallest_detectable(max(sd, least_sd), len(differences)),
     )
 
 
@@ -119,7 +108,6 @@ def unpaired_difference(first: NDArray[np.float64], second: NDArray[np.float64])
         sd=sd,
         p_value=unpaired_p_value(first, second),
         smallest_p_value=smallest_unpaired_p_value(num_first, num_second),
-        smallest_detectable=None,
     )
 
 

@@ -9,11 +9,12 @@ from service.jobs.study_spec import REVERSE_KL, StudySpec
 from service.statistics.power import SIGNIFICANCE
 from service.statistics.study_permutation import smallest_paired_p_value
 from service.statistics.study_power import (
-    MIN_PAIRED_SEEDS,
     half_width,
+    min_paired_seeds,
     seeds_needed,
     smallest_detectable,
 )
+from service.studies.comparisons import exploratory_comparisons
 
 
 def make_study_plan(spec: StudySpec, plans: Mapping[str, Plan]) -> StudyPlan:
@@ -80,7 +81,11 @@ def _check_budget(spec: StudySpec, tokens: float | None) -> None:
 
 
 def _resolution(metric: str, spec: StudySpec) -> PlannedResolution:
-    """Two arms that share a seed share no noise to speak of: their variances add up."""
+    """Of the contrast in its metric, of one of the exploratory comparisons, judged after Holm, in the others.
+
+    Two arms that share a seed share no noise to speak of: their variances add up.
+    """
+    level = SIGNIFICANCE if metric == spec.contrast.metric else _exploratory_level(spec)
     num_seeds = len(spec.seeds)
     sd_of_difference = 2**0.5 * spec.assumed_seed_sd
     smallest_p_value = smallest_paired_p_value(num_seeds)
@@ -88,11 +93,18 @@ def _resolution(metric: str, spec: StudySpec) -> PlannedResolution:
     return PlannedResolution(
         metric=metric,
         smallest_p_value=smallest_p_value,
-        can_resolve=smallest_p_value <= SIGNIFICANCE,
-        smallest_detectable_difference=smallest_detectable(sd_of_difference, num_seeds),
+        can_resolve=smallest_p_value <= level,
+        smallest_detectable_difference=smallest_detectable(
+            sd_of_difference, num_seeds, level=level
+        ),
         expected_half_width=half_width(sd_of_difference, num_seeds),
-        seeds_needed=None if asked is None else seeds_needed(sd_of_difference, asked),
+        seeds_needed=None if asked is None else seeds_needed(sd_of_difference, asked, level=level),
     )
+
+
+def _exploratory_level(spec: StudySpec) -> float:
+    """What a p-value has to get down to at Holm's first step, where there is any exploratory comparison."""
+    return SIGNIFICANCE / max(1, len(exploratory_comparisons(spec)))
 
 
 def _notes(spec: StudySpec) -> Iterable[str]:
@@ -101,10 +113,16 @@ def _notes(spec: StudySpec) -> Iterable[str]:
         f"Assumed: a standard deviation of {spec.assumed_seed_sd:g} between runs of one arm, and no more in common "
         "between two arms of one seed than of two. The verdict uses what is measured."
     )
-    if num_seeds < MIN_PAIRED_SEEDS:
+    if num_seeds < min_paired_seeds():
         yield (
             f"{num_seeds} seeds cannot resolve anything at 5 %: no p-value of theirs is below "
-            f"{smallest_paired_p_value(num_seeds):g}; at least {MIN_PAIRED_SEEDS} paired seeds."
+            f"{smallest_paired_p_value(num_seeds):g}; at least {min_paired_seeds()} paired seeds."
+        )
+    elif num_seeds < min_paired_seeds(_exploratory_level(spec)):
+        yield (
+            f"{num_seeds} seeds can resolve the registered contrast, but none of the "
+            f"{len(exploratory_comparisons(spec))} exploratory comparisons at 5 % after Holm: at least "
+            f"{min_paired_seeds(_exploratory_level(spec))} paired seeds."
         )
     if len(spec.arms) > 2:
         yield (

@@ -21,20 +21,33 @@ from service.statistics.study_comparison import (
     unpaired_difference,
 )
 from service.statistics.study_components import Components, difference_components, run_components
-from service.statistics.study_power import MIN_PAIRED_SEEDS, seeds_needed
+from service.statistics.study_power import min_paired_seeds, seeds_needed, smallest_detectable
 from service.storage.study_rows import RunRow, is_active
 from service.storage.study_scores import RunScores
+from service.studies.comparisons import (
+    Compared,
+    exploratory_comparisons,
+    registered_comparison,
+)
 from service.studies.readings import reading_of
 from service.studies.scored_arms import ScoredArms, column, k_of, score_arms
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
-    """What is compared with what."""
+class _Judged:
+    """What is held against 5 %.
 
-    arm: str
-    minus: str
-    metric: str
+    p_value, smallest_p_value: of the exploratory comparisons both after Holm, over all `num_comparisons` of them.
+    level: what a p-value before any adjustment has to get down to at Holm's first step.
+    """
+
+    p_value: float
+    smallest_p_value: float
+    num_comparisons: int
+
+    @property
+    def level(self) -> float:
+        return SIGNIFICANCE / self.num_comparisons
 
 
 def make_verdict(
@@ -43,13 +56,10 @@ def make_verdict(
     """scores: of every job of the runs that succeeded."""
     spec = study.spec
     arms = score_arms(spec, runs, scores)
-    registered = _Compared(
-        arm=spec.contrast.arm, minus=spec.contrast_minus, metric=spec.contrast.metric
-    )
-    others = [one for one in _comparisons(spec) if one != registered]
-    found = [(one, _difference(one, arms)) for one in others]
+    registered = registered_comparison(spec)
+    found = [(one, _difference(one, arms)) for one in exploratory_comparisons(spec)]
     explored = [(one, difference) for one, difference in found if difference is not None]
-    adjusted = holm([difference.p_value for _, difference in explored])
+    judged = _judged_together([difference for _, difference in explored])
     contrast = _difference(registered, arms)
     return StudyVerdict(
         study_id=study.id,
@@ -59,29 +69,34 @@ def make_verdict(
         arms=tuple(_arm_verdict(arm.name, spec, arms, runs) for arm in spec.arms),
         contrast=None
         if contrast is None
-        else _told(registered, contrast, arms, spec, adjusted_p_value=None),
+        else _told(registered, contrast, arms, spec, _judged_alone(contrast)),
         exploratory=tuple(
-            _told(one, difference, arms, spec, adjusted_p_value=p_value)
-            for (one, difference), p_value in zip(explored, adjusted, strict=True)
+            _told(one, difference, arms, spec, how)
+            for (one, difference), how in zip(explored, judged, strict=True)
         ),
         left_out=arms.left_out,
         notes=tuple(_notes(spec, runs, arms)),
     )
 
 
-def _comparisons(spec: StudySpec) -> Iterable[_Compared]:
-    for metric in spec.metrics:
-        for arm in spec.arms:
-            if arm.name != spec.baseline:
-                yield _Compared(arm=arm.name, minus=spec.baseline, metric=metric)
+def _judged_alone(found: SeedDifference) -> _Judged:
+    return _Judged(found.p_value, found.smallest_p_value, num_comparisons=1)
 
 
-def _shared_seeds(one: _Compared, arms: ScoredArms) -> list[int]:
+def _judged_together(found: Sequence[SeedDifference]) -> Iterable[_Judged]:
+    """Holm never falls where a p-value rises, so no outcome of so many seeds gets below the smallest ones adjusted."""
+    adjusted = holm([one.p_value for one in found])
+    smallest = holm([one.smallest_p_value for one in found])
+    for p_value, smallest_p_value in zip(adjusted, smallest, strict=True):
+        yield _Judged(p_value, smallest_p_value, num_comparisons=len(found))
+
+
+def _shared_seeds(one: Compared, arms: ScoredArms) -> list[int]:
     first, second = (arms.values(name, one.metric) for name in (one.minus, one.arm))
     return [seed for seed in first if seed in second]
 
 
-def _difference(one: _Compared, arms: ScoredArms) -> SeedDifference | None:
+def _difference(one: Compared, arms: ScoredArms) -> SeedDifference | None:
     """Paired by seed, or of all runs where the two have no seed in common; None where one has no run."""
     of_minus, of_arm = (arms.values(name, one.metric) for name in (one.minus, one.arm))
     if not of_minus or not of_arm:
@@ -94,7 +109,7 @@ def _difference(one: _Compared, arms: ScoredArms) -> SeedDifference | None:
     return paired_difference(first, second, least_sd=parts.sampling_sd if parts else 0.0)
 
 
-def _parts(one: _Compared, arms: ScoredArms) -> Components | None:
+def _parts(one: Compared, arms: ScoredArms) -> Components | None:
     """Of a difference of pass@k over two seeds or more."""
     k, seeds = k_of(one.metric), _shared_seeds(one, arms)
     if k is None or not seeds:
@@ -103,38 +118,50 @@ def _parts(one: _Compared, arms: ScoredArms) -> Components | None:
 
 
 def _told(
-    one: _Compared,
+    one: Compared,
     found: SeedDifference,
     arms: ScoredArms,
     spec: StudySpec,
-    *,
-    adjusted_p_value: float | None,
+    judged: _Judged,
 ) -> StudyDifference:
     asked, parts = spec.smallest_difference, _parts(one, arms)
-    decisive = found.p_value if adjusted_p_value is None else adjusted_p_value
+    spread = _spread(found, parts)
+    is_registered = one == registered_comparison(spec)
     told = StudyDifference(
         arm=one.arm,
         minus=one.minus,
         metric=one.metric,
-        pre_registered=adjusted_p_value is None,
+        pre_registered=is_registered,
         num_pairs=found.num_pairs,
         estimate=found.estimate,
         low=found.low if parts is None else _within(found.low, -1.0, 1.0),
         high=found.high if parts is None else _within(found.high, -1.0, 1.0),
         sd=found.sd,
         p_value=found.p_value,
-        adjusted_p_value=adjusted_p_value,
+        adjusted_p_value=None if is_registered else judged.p_value,
         smallest_p_value=found.smallest_p_value,
-        can_resolve=found.can_resolve,
-        is_found=decisive <= SIGNIFICANCE,
-        smallest_detectable_difference=found.smallest_detectable,
+        can_resolve=judged.smallest_p_value <= SIGNIFICANCE,
+        is_found=judged.p_value <= SIGNIFICANCE,
+        smallest_detectable_difference=None
+        if spread is None
+        else smallest_detectable(spread, found.num_pairs, level=judged.level),
         seeds_needed=None
-        if parts is None or asked is None or found.sd is None
-        else seeds_needed(max(found.sd, parts.sampling_sd), asked),
+        if parts is None or asked is None or spread is None
+        else seeds_needed(spread, asked, level=judged.level),
         parts=_parts_view(parts),
         reading="",
     )
-    return told.model_copy(update={"reading": reading_of(told)})
+    reading = reading_of(
+        told, num_comparisons=judged.num_comparisons, smallest_p_value=judged.smallest_p_value
+    )
+    return told.model_copy(update={"reading": reading})
+
+
+def _spread(found: SeedDifference, parts: Components | None) -> float | None:
+    """Standard deviation of one seed's difference, never less than its samples make of it; None without pairs."""
+    if found.sd is None or not found.num_pairs:
+        return None
+    return max(found.sd, parts.sampling_sd if parts else 0.0)
 
 
 def _arm_verdict(
@@ -196,9 +223,9 @@ def _notes(spec: StudySpec, runs: Sequence[RunRow], arms: ScoredArms) -> Iterabl
     num_open = sum(run.state == PENDING or is_active(run.state) for run in runs)
     if num_open:
         yield f"{num_open} of {len(runs)} runs have not ended: all figures may still change."
-    if len(spec.seeds) < MIN_PAIRED_SEEDS:
+    if len(spec.seeds) < min_paired_seeds():
         yield (
-            f"{len(spec.seeds)} seeds cannot resolve anything at 5 %: at least {MIN_PAIRED_SEEDS} paired seeds."
+            f"{len(spec.seeds)} seeds cannot resolve anything at 5 %: at least {min_paired_seeds()} paired seeds."
         )
     if arms.left_out:
         yield (

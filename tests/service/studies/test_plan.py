@@ -51,6 +51,27 @@ def test_the_seeds_that_a_plan_asks_for_resolve_the_difference(operations):
     assert enough.can_resolve
 
 
+def test_a_plan_states_what_is_not_registered_at_the_level_of_its_many_comparisons(operations):
+    six = operations.plan_study(study_spec(seeds=list(range(6)), smallest_difference=0.05))
+    registered, exploratory = six.resolution
+    # Two arms in pass@1, pass@8 and reverse_kl, but for the contrast: 5 / 32 is above .05, and 5 / 128 = .039 is not.
+    assert (registered.metric, registered.can_resolve) == ("pass@1", True)
+    assert (exploratory.metric, exploratory.can_resolve) == ("pass@8", False)
+    assert exploratory.smallest_detectable_difference is None
+    assert exploratory.seeds_needed > registered.seeds_needed
+    assert any(
+        "none of the 5 exploratory comparisons at 5 % after Holm: at least 8 paired" in note
+        for note in six.notes
+    )
+    eight = operations.plan_study(study_spec(seeds=list(range(8))))
+    registered, exploratory = eight.resolution
+    assert exploratory.can_resolve
+    # Of eight pairs six of 128 are within .05, one within .01: Φ(x)^8 = .8 at x = 1.92, times √2 · 0.03.
+    assert exploratory.smallest_detectable_difference == pytest.approx(0.0815, abs=0.002)
+    assert registered.smallest_detectable_difference == pytest.approx(0.0499, abs=0.002)
+    assert not any("exploratory comparisons at 5 %" in note for note in eight.notes)
+
+
 def test_a_budget_that_is_too_small_is_refused_with_the_figure(operations):
     tokens = operations.plan_study(study_spec()).tokens
     for ask in (operations.plan_study, operations.submit_study):

@@ -114,6 +114,72 @@ def test_all_other_differences_are_exploratory_and_adjusted_together(judged):
     assert reading.startswith("Exploratory: shuffled-gate − ungated, pass@1")
 
 
+def test_six_seeds_can_find_none_of_three_exploratory_differences_and_say_so(judged):
+    # 3 / 32 is above .05; 3 / 64 is not.
+    assert len(judged.exploratory) == 3
+    for one in judged.exploratory:
+        assert one.smallest_p_value == 1 / 32
+        assert not one.can_resolve
+        assert one.smallest_detectable_difference is None
+        assert one.reading.endswith(
+            "So few seeds cannot resolve anything at 5 % among 3 comparisons (p is at least 0.0938 after Holm): at "
+            "least 7 paired seeds."
+        )
+    assert judged.contrast.can_resolve
+    # Φ(x)^6 = .8 at x = 1.79, as of a contrast without anything beside it.
+    spread = max(judged.contrast.sd, judged.contrast.parts.sampling_sd)
+    assert judged.contrast.smallest_detectable_difference / spread == pytest.approx(1.79, abs=0.06)
+    assert min(one.seeds_needed for one in judged.exploratory) >= 7
+
+
+def test_seven_seeds_find_one_of_three_exploratory_differences_at_a_third_of_the_level():
+    contrast = {"arm": "shuffled-gate", "metric": "pass@1"}
+    verdict = verdict_of(three_eighths_above, seeds=range(7), contrast=contrast)
+    told = {(one.arm, one.metric): one for one in verdict.exploratory}
+    assert len(told) == 3
+    assert all(one.can_resolve for one in told.values())
+    block = told["block", "pass@1"]
+    # All seven differences above zero: 1 / 64, three times.
+    assert (block.p_value, block.adjusted_p_value) == (1 / 64, 3 / 64)
+    assert block.is_found
+    # Φ(x)^7 = .8 at x = 1.86 standard deviations; the contrast at .05 takes 1.31.
+    assert block.smallest_detectable_difference / block.sd == pytest.approx(1.86, abs=0.06)
+
+
+def test_a_single_exploratory_difference_is_judged_as_the_contrast_is():
+    base = BASE | {"evaluation": BASE["evaluation"] | {"k": [1], "reverse_kl_problems": 0}}
+    contrast = {"arm": "shuffled-gate", "metric": "pass@1"}
+    verdict = verdict_of(three_eighths_above, seeds=SIX_SEEDS, base=base, contrast=contrast)
+    (block,) = verdict.exploratory
+    assert block.can_resolve
+    assert block.is_found
+    assert block.adjusted_p_value == block.p_value == 1 / 32
+
+
+def test_a_difference_of_few_seeds_may_be_found_once_another_of_more_seeds_is():
+    base = BASE | {"evaluation": BASE["evaluation"] | {"k": [1], "reverse_kl_problems": 0}}
+    arms = [
+        {"name": "ungated"},
+        *({"name": name, "changes": {"steps": 9 + len(name)}} for name in ("a", "bb", "ccc")),
+    ]
+    waiting = {("bb", 7), ("bb", 8)}
+    verdict = verdict_of(
+        lambda arm, seed: [1 + 2 * (arm != "ungated") + seed % 2] * 4,
+        seeds=range(1, 9),
+        base=base,
+        arms=arms,
+        contrast={"arm": "a", "metric": "pass@1"},
+        without=waiting,
+    )
+    told = {one.arm: one for one in verdict.exploratory}
+    # ccc has eight pairs, 2 / 128 after Holm; bb has six, whose 1 / 32 the second step leaves as it is.
+    assert told["ccc"].adjusted_p_value == 2 / 128
+    assert (told["bb"].num_pairs, told["bb"].adjusted_p_value) == (6, 1 / 32)
+    assert told["bb"].is_found
+    assert told["bb"].can_resolve
+    assert told["bb"].reading.endswith("bb is higher.")
+
+
 def test_a_verdict_of_three_seeds_says_that_it_can_resolve_nothing():
     verdict = verdict_of(lambda arm, _seed: (8, 8) if arm == "block" else (3, 3))
     assert verdict.contrast.p_value == verdict.contrast.smallest_p_value == 0.25
