@@ -75,6 +75,7 @@ class JobRow(Table):
         Index(None, "created_at", "id"),
         Index(None, "updated_at", "id"),
         Index(None, "state", "created_at", "id"),
+        Index(None, "kind", "created_at", "id"),
         Index(None, "state", "lease_expires_at"),
         Index(None, "change_seq", "id"),
         Index(None, "model", "created_at"),

@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from service.errors import DriftgateError, ErrorCode
 from service.jobs.job_queries import JobFilter, JobOrder
 from service.jobs.parsing import parse_spec
 from service.jobs.spec import JobKind
+from service.jobs.state import JobState
+from service.storage.job_lists import job_list
 
 
 @pytest.fixture
@@ -32,6 +35,7 @@ def jobs(job_store, spec):
         (JobFilter(labels={"team": "a"}), [2, 0]),
         (JobFilter(labels={"team": "a", "x": "y"}), []),
         (JobFilter(kinds=(JobKind.REGRADE, JobKind.EVALUATION)), [4, 3]),
+        (JobFilter(kinds=tuple(JobKind)), [4, 3, 2, 1, 0]),
         (JobFilter(model="Qwen/Qwen3-0.6B"), [3]),
         (JobFilter(model="builtin/arithmetic-teacher"), [2, 1, 0]),
     ],
@@ -82,3 +86,25 @@ def test_a_batch_is_in_the_order_asked_for_and_names_what_is_missing(job_store, 
     batch = job_store.get_batch(ids)
     assert batch.jobs == (jobs[2], jobs[0])
     assert batch.missing == ("0" * 32, "a\x00b")
+
+
+@pytest.mark.parametrize("order", [JobOrder.NEWEST, JobOrder.OLDEST])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (JobFilter(), "ix_jobs_created_at_id"),
+        (JobFilter(kinds=(JobKind.EXPORT,)), "ix_jobs_kind_created_at_id"),
+        (JobFilter(kinds=(JobKind.EXPORT, JobKind.REGRADE)), "ix_jobs_created_at_id"),
+        (JobFilter(states=(JobState.SUCCEEDED,)), "ix_jobs_state_created_at_id"),
+    ],
+)
+def test_a_page_is_read_in_the_order_of_an_index(database, wanted, index, order):
+    """SQLite says beforehand how it will go; PostgreSQL chooses by the size of the table."""
+    if database.is_postgres:
+        pytest.skip("small tables are scanned there")
+    compiled = job_list(wanted, order, token=None).compile(
+        dialect=database._engine.dialect, compile_kwargs={"literal_binds": True}
+    )
+    with database.read() as session:
+        plan = [row[3] for row in session.execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
+    assert [index in step for step in plan] == [True], plan

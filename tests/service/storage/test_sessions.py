@@ -124,7 +124,7 @@ def test_an_error_leaves_nothing_of_the_transaction(database):
     with pytest.raises(RuntimeError):
         write_and_break(database)
     with database.read() as session:
-        assert session.execute(text("SELECT version_num FROM alembic_version")).all() == [("0006",)]
+        assert session.execute(text("SELECT version_num FROM alembic_version")).all() == [("0007",)]
 
 
 def test_a_writer_sees_what_another_wrote_while_it_waited(database):
