@@ -98,7 +98,10 @@ def list_jobs(
     page_token: PageToken = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Newest first unless asked otherwise. A page token belongs to the filters and the order it came with."""
+    """Newest first unless asked otherwise. A page token belongs to the filters and the order it came with.
+
+    A page of long specs holds fewer jobs than `page_size`, although more follow: `next_page_token` tells.
+    """
     page = operations.list_jobs(
         limit=page_size, page_token=page_token, wanted=wanted, order=order_by
     )

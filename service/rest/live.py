@@ -143,7 +143,8 @@ async def list_changes(
     """Each job once, as it is now, in the order in which they changed; null where it was deleted.
 
     To hold a copy of all jobs: take the token of now, then list the jobs, then follow from the token. In this
-    order no change is missed; one may be seen twice. With `Prefer: wait=30` an empty answer is held back
+    order no change is missed; one may be seen twice. An answer of long specs holds fewer changes than
+    `page_size`, although more follow. With `Prefer: wait=30` an empty answer is held back
     until there is a change.
     """
     wait_s = preferred_wait_s(prefer)

@@ -24,10 +24,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.results import JobChange, JobChanges
-from service.storage.job_rows import job_view
 from service.storage.page_tokens import place_of_text, text_of_place
 from service.storage.row_ids import is_id
 from service.storage.tables import DeletedJobRow, JobRow
+from service.storage.whole_jobs import COLUMNS, num_that_fit, whole_jobs
 
 # Sorts after every id by the rules of any language: ids are hexadecimal digits.
 LAST_ID = "g"
@@ -63,7 +63,7 @@ def read_changes(
 ) -> JobChanges:
     """Jobs that changed after the token, oldest change first, each once; no token: from now on.
 
-    Raises INVALID_ARGUMENT for a foreign token.
+    At most `limit`, fewer where their specs are long. Raises INVALID_ARGUMENT for a foreign token.
     """
     horizon = _horizon(session, is_postgres=is_postgres)
     if after is None:
@@ -81,7 +81,7 @@ def read_changes(
 def read_feed(
     session: Session, *, after: FeedPlace, limit: int, is_postgres: bool
 ) -> tuple[FeedChange, ...]:
-    """What follows a place, oldest change first."""
+    """What follows a place, oldest change first: as many as `read_changes` gives."""
     horizon = _horizon(session, is_postgres=is_postgres)
     return _read_feed(session, after=after, before=horizon, limit=limit)
 
@@ -148,8 +148,13 @@ def _read_feed(
     places = session.execute(
         select(changed).order_by(changed.c.seq, changed.c.job_id).limit(limit)
     ).all()
-    rows = session.scalars(select(JobRow).where(JobRow.id.in_([place.job_id for place in places])))
-    jobs = {row.id: job_view(row) for row in rows}
+    changed_ids = [place.job_id for place in places]
+    rows = {
+        row.id: row for row in session.execute(select(*COLUMNS).where(JobRow.id.in_(changed_ids)))
+    }
+    lengths = [rows[job_id].spec_characters if job_id in rows else 0 for job_id in changed_ids]
+    places = places[: num_that_fit(lengths)]
+    jobs = whole_jobs(session, [rows[place.job_id] for place in places if place.job_id in rows])
     return tuple(
         FeedChange(
             place=(place.seq, place.job_id),

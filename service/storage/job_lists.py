@@ -3,20 +3,21 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, exists, literal, or_, select, tuple_
 
 from service.jobs.job_queries import JobFilter, JobOrder
 from service.jobs.spec import JobKind
 from service.storage.page_tokens import PagedList
 from service.storage.row_ids import is_id
 from service.storage.tables import JobLabelRow, JobRow, UtcDateTime
+from service.storage.whole_jobs import COLUMNS
 
 
-def job_list(wanted: JobFilter, order: JobOrder, *, token: str | None) -> Select[JobRow]:
-    """The jobs of the page that the token begins. Raises INVALID_ARGUMENT for a token of another list."""
+def job_list(wanted: JobFilter, order: JobOrder, *, token: str | None) -> Select[Any]:
+    """`COLUMNS` of the jobs of the page that the token begins. Raises INVALID_ARGUMENT for a token of another list."""
     time_column = JobRow.updated_at if order is JobOrder.CHANGED_LAST else JobRow.created_at
     place = tuple_(time_column, JobRow.id)
-    query = _narrowed(select(JobRow), wanted)
+    query = _narrowed(select(*COLUMNS), wanted)
     if token:
         at, job_id = _paged(wanted, order).time_and_id(token, is_id=is_id)
         start = tuple_(literal(at, UtcDateTime()), literal(job_id))
@@ -26,7 +27,7 @@ def job_list(wanted: JobFilter, order: JobOrder, *, token: str | None) -> Select
     return query.order_by(time_column.desc(), JobRow.id.desc())
 
 
-def token_after(row: JobRow, wanted: JobFilter, order: JobOrder) -> str:
+def token_after(row: Row[Any], wanted: JobFilter, order: JobOrder) -> str:
     """The place in this list that follows the row."""
     at = row.updated_at if order is JobOrder.CHANGED_LAST else row.created_at
     return _paged(wanted, order).token_of_time(at, row.id)

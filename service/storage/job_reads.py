@@ -38,6 +38,7 @@ from service.storage.lease_store import LeaseStore
 from service.storage.row_ids import is_id
 from service.storage.sessions import Database
 from service.storage.tables import AttemptRow, JobEventRow, JobRow
+from service.storage.whole_jobs import num_that_fit, whole_jobs
 
 NO_FILTER = JobFilter()
 SELECT_VERSION = select(JobRow.version).where(JobRow.id == bindparam("job_id"))
@@ -97,14 +98,15 @@ class JobReads(LeaseStore):
         wanted: JobFilter = NO_FILTER,
         order: JobOrder = JobOrder.NEWEST,
     ) -> JobPage:
-        """Raises INVALID_ARGUMENT for a page token of another list."""
+        """At most `limit` jobs, fewer where their specs are long. Raises INVALID_ARGUMENT for a token of another list."""
         query = job_list(wanted, order, token=page_token)
         with self._database.read() as session:
-            rows = session.scalars(query.limit(limit + 1)).all()
-            more = len(rows) > limit
+            rows = session.execute(query.limit(limit + 1)).all()
+            page = rows[: min(limit, num_that_fit([row.spec_characters for row in rows]))]
+            more = len(rows) > len(page)
             return JobPage(
-                jobs=tuple(job_view(row) for row in rows[:limit]),
-                next_page_token=token_after(rows[limit - 1], wanted, order) if more else None,
+                jobs=tuple(whole_jobs(session, page).values()),
+                next_page_token=token_after(page[-1], wanted, order) if more else None,
             )
 
     def changes(self, *, after: str | None, limit: int) -> JobChanges:

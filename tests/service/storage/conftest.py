@@ -1,7 +1,10 @@
 """A small valid spec and stores on `database`."""
 
+from collections.abc import Callable
+
 import pytest
 
+from service.jobs.problem_sources import InlineSource, Problem
 from service.jobs.spec import JobSpec
 from service.storage.job_store import JobStore
 from service.storage.result_store import ResultStore
@@ -22,6 +25,20 @@ def spec() -> JobSpec:
             "drift_map_block_size": 16,
         }
     )
+
+
+@pytest.fixture
+def spec_with_problems(spec: JobSpec) -> Callable[[int], JobSpec]:
+    """The small spec with as many problems, 65,536 characters each: 16 are 1 Mi."""
+
+    def with_problems(num_problems: int) -> JobSpec:
+        problem = Problem(id="1", problem="p" * 65_536)
+        source = InlineSource(problems=(problem,) * num_problems)
+        return spec.model_copy(
+            update={"prompts": spec.prompts.model_copy(update={"problems": source})}
+        )
+
+    return with_problems
 
 
 @pytest.fixture

@@ -58,6 +58,21 @@ def test_pages_cut_the_feed_without_gap_and_double(job_store, submit, token):
     assert seen == ids[:2] + ids[3:] + [ids[2]]
 
 
+def test_a_page_ends_before_more_than_16_mi_characters_of_specs(
+    job_store, spec_with_problems, token
+):
+    ids = [
+        job_store.create(spec_with_problems(16 * num_mi), warnings=(), queue="default").id
+        for num_mi in (0, 9, 8, 17, 0)
+    ]
+    job_store.request_cancel(ids[1])
+    pages = []
+    while (page := job_store.changes(after=token, limit=9)).changes:
+        pages.append(ids_of(page))
+        token = page.next_after
+    assert pages == [[ids[0], ids[2]], [ids[3]], [ids[4], ids[1]]]
+
+
 def test_the_newest_change_is_beyond_every_token_that_something_follows(job_store, submit, token):
     before = job_store.newest_change()
     submit()

@@ -72,6 +72,29 @@ def test_pages_of_every_order_hold_every_job_once(job_store, jobs, order, number
     assert ids == [jobs[number].id for number in numbers]
 
 
+def test_a_page_ends_before_more_than_16_mi_characters_of_specs(job_store, spec_with_problems):
+    """5 and 8 Mi fit and 4 more do not, then 4 and 13 do not, and one that alone is too long stands alone."""
+    ids = [
+        job_store.create(spec_with_problems(16 * num_mi), warnings=(), queue="default").id
+        for num_mi in (5, 8, 4, 13, 17, 0)
+    ]
+    pages, token = [], None
+    for _ in range(5):
+        page = job_store.list_jobs(limit=9, page_token=token, order=JobOrder.OLDEST)
+        pages.append([job.id for job in page.jobs])
+        token = page.next_page_token
+    assert token is None
+    assert pages == [ids[:2], ids[2:3], ids[3:4], ids[4:5], ids[5:]]
+
+
+def test_a_job_of_a_long_spec_is_listed_whole(job_store, spec_with_problems):
+    jobs = [
+        job_store.create(spec_with_problems(num_problems), warnings=(), queue="default")
+        for num_problems in (0, 1, 0)
+    ]
+    assert job_store.list_jobs(limit=3, order=JobOrder.OLDEST).jobs == tuple(jobs)
+
+
 def test_a_page_token_of_another_list_is_refused(job_store, jobs):
     token = job_store.list_jobs(limit=1).next_page_token
     with pytest.raises(DriftgateError, match="page_token") as caught:
