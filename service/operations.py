@@ -1,7 +1,8 @@
 """What can be asked of Driftgate: both transports are translations of these calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 from service.api_keys import ApiKeyOperations, Authenticator
@@ -87,6 +88,7 @@ MAX_TEXT_CHARACTERS = 512
 DEFAULT_K = 8
 DEFAULT_POWER = 0.8
 NUM_JOBS_MEASURED = 50
+NUM_JOBS_READ_AT_ONCE = 10
 
 
 class _Found(NamedTuple):
@@ -182,14 +184,23 @@ class Operations:
         """The setting, else what the newest finished job of the same models reached."""
         if self._settings.device_flops is not None:
             return MeasuredRate(self._settings.device_flops, "DRIFTGATE_DEVICE_FLOPS")
-        newest = self._job_store.list_jobs(
-            limit=NUM_JOBS_MEASURED, wanted=JobFilter(states=(JobState.SUCCEEDED,))
-        )
-        for job in newest.jobs:
+        for job in islice(self._newest_succeeded(), NUM_JOBS_MEASURED):
             if is_comparable(spec, job):
                 with suppress(DriftgateError):  # its models or problems may be gone
                     return measured_rate(job, self._plan_without_time(job.spec))
         return None
+
+    def _newest_succeeded(self) -> Iterator[Job]:
+        """A few at a time: one of the first is mostly enough, and a job may be large."""
+        wanted, page_token = JobFilter(states=(JobState.SUCCEEDED,)), None
+        while True:
+            page = self._job_store.list_jobs(
+                limit=NUM_JOBS_READ_AT_ONCE, page_token=page_token, wanted=wanted
+            )
+            yield from page.jobs
+            page_token = page.next_page_token
+            if page_token is None:
+                return
 
     def _plan_without_time(self, spec: AnyJobSpec) -> Plan:
         if isinstance(spec, JobSpec):

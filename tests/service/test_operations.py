@@ -84,18 +84,40 @@ def test_a_warm_start_from_a_job_that_is_not_there_is_refused(operations, reques
     assert operations.list_jobs().jobs == ()
 
 
-def test_a_plan_takes_its_rate_from_the_setting_else_from_a_finished_job(
-    operations, settings, sqlite_url
-):
-    spec = parse_spec(SPEC)
-    assert operations.plan_job(spec).time is None
-
+def succeeded(operations, sqlite_url, spec):
     job = operations.submit_job(spec)
     with closing(Database(sqlite_url)) as database:
         store = JobStore(database)
         lease = store.claim(queue="a-queue", owner="worker", lease_s=60).lease
         store.start_running(lease)
         store.finish(lease, state=JobState.SUCCEEDED, failure=None, message="Done.")
+    return job
+
+
+def test_a_plan_reads_ten_finished_jobs_at_a_time_until_one_gives_its_rate(operations, sqlite_url):
+    asked = []
+
+    @event.listens_for(operations._job_store._database._engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        asked.extend([parameters] * ("LIMIT" in statement))
+
+    spec, other = parse_spec(SPEC), parse_spec(SPEC | {"compute": {"dtype": "bfloat16"}})
+    job = succeeded(operations, sqlite_url, spec)
+    for num_newer, num_pages in ((9, 1), (1, 2)):
+        for _ in range(num_newer):
+            succeeded(operations, sqlite_url, other)
+        asked.clear()
+        assert operations.plan_job(spec).time.rate_source == f"job {job.id}"
+        assert [JobState.SUCCEEDED in each and 11 in each for each in asked] == [True] * num_pages
+
+
+def test_a_plan_takes_its_rate_from_the_setting_else_from_a_finished_job(
+    operations, settings, sqlite_url
+):
+    spec = parse_spec(SPEC)
+    assert operations.plan_job(spec).time is None
+
+    job = succeeded(operations, sqlite_url, spec)
 
     assert operations.plan_job(spec).time.rate_source == f"job {job.id}"
     settings = settings.model_copy(update={"device_flops": 1e12})
