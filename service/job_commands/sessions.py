@@ -65,7 +65,8 @@ def find_job(client: Client, reference: str) -> Job:
         raise _no_job(
             reference, f"{MIN_PREFIX_CHARACTERS} characters of an id or more, or {LATEST}"
         )
-    newest = client.list(page_size=MAX_PAGE_SIZE).jobs
+    # All of them, for the beginning may be another's too. Of long specs there are few to a page.
+    newest = islice(client.iterate(page_size=MAX_PAGE_SIZE), MAX_PAGE_SIZE)
     found = [job for job in newest if job.id.startswith(reference)]
     if len(found) == 1:
         return found[0]

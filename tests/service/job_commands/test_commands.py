@@ -24,6 +24,7 @@ from service.job_commands import watching
 from service.jobs.catalog import Metric
 from service.jobs.plans import Plan
 from service.jobs.presets import published_presets
+from service.jobs.problem_sources import InlineSource, Problem
 from service.jobs.results import Failure, FieldViolation, Job, JobEvent
 from service.jobs.spec import JobSpec
 from service.jobs.state import JobPhase, JobState
@@ -139,6 +140,16 @@ def test_a_job_is_named_by_its_id_the_beginning_of_it_or_as_the_latest(run, file
     assert second in several
     assert "4 characters" in run("show", submitted.id[:3], status=1).stderr
     assert "newest 1,000 jobs" in run("show", "ffff", status=1).stderr
+
+
+def test_the_beginning_of_an_id_is_looked_for_beyond_a_page_of_long_specs(run, service, submitted):
+    problem = Problem(id="1", problem="p" * 65_536)
+    prompts = submitted.spec.prompts.model_copy(
+        update={"problems": InlineSource(problems=(problem,) * 256)}
+    )
+    long_spec = submitted.spec.model_copy(update={"prompts": prompts})  # more than a page's
+    service.jobs.create(long_spec, warnings=(), queue="default")
+    assert json.loads(run("show", submitted.id[:31], "--json").stdout)["id"] == submitted.id
 
 
 def test_latest_of_no_jobs_is_a_sentence(run):
