@@ -30,7 +30,7 @@ class Connection:
     """One service at `base_url`, such as `http://127.0.0.1:8400`; closes with its `with` block.
 
     timeout_s: of one request. retry_for_s: how long a request that may be repeated is sent again while the
-    service is busy or away; 0 sends everything once.
+    service is busy or away; 0 sends everything once. Raises INVALID_ARGUMENT for an api_key that no header can hold.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Connection:
         self._retry_for_s = retry_for_s
         self._http = httpx.Client(
             base_url=base_url,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            headers={"Authorization": f"Bearer {_checked(api_key)}"} if api_key else {},
             timeout=timeout_s,
             transport=transport,
             # A proxy of the environment has no business between a machine and itself.
@@ -196,3 +196,16 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _checked(api_key: str) -> str:
+    """Without the blanks and line ends around it that files leave. What is wrong with it must not show it."""
+    key = api_key.strip()
+    if key.isascii() and key.isprintable():
+        return key
+    allowed = "printable ASCII characters"
+    raise DriftgateError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"The API key has characters that no key has; allowed: {allowed}.",
+        [Violation("api_key", "a text that is not shown", allowed)],
+    )

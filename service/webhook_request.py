@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from service.errors import DriftgateError
+from service.errors import DriftgateError, without_user_info
 from service.webhook_targets import Target, is_public, parse_target
 
 TOTAL_TIMEOUT_S = 10.0
@@ -145,10 +145,15 @@ async def _send_to(
 def _refusal(response: httpx.Response) -> str:
     if response.has_redirect_location:
         return (
-            f"answered {response.status_code}, a redirect to "
-            f"{response.headers['location'][:200]!r}; redirects are not followed: register that address"
+            f"answered {response.status_code}, a redirect to {_without_secrets(response.headers['location'])!r}; "
+            "redirects are not followed: register that address"
         )
     return f"answered {response.status_code}"
+
+
+def _without_secrets(location: str) -> str:
+    """The address that a receiver named, without its query, which may hold a token."""
+    return without_user_info(location[:200]).partition("?")[0]
 
 
 def _unanswered(error: str, started_s: float) -> Answer:

@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from service.client import Client
-from service.errors import DriftgateError, ErrorCode, Violation
+from service.errors import DriftgateError, ErrorCode, Violation, without_user_info
 from service.jobs.results import Job
 from service.jobs.state import JobState
 from service.settings import load_settings
@@ -28,6 +28,7 @@ def connected(url: str | None) -> Iterator[Client]:
     settings = load_settings()
     url = url or settings.url
     api_key = settings.api_key.get_secret_value() if settings.api_key else None
+    shown_url = without_user_info(url)
     try:
         with Client(url, api_key=api_key) as client:
             # Asked once: a service that is not there is reported at once, one that goes away is waited for.
@@ -38,16 +39,16 @@ def connected(url: str | None) -> Iterator[Client]:
         raise typer.Exit(1) from None
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         _say(
-            f"Nothing answers at {url} ({error}). Start the service with `driftgate up`, or name "
+            f"Nothing answers at {shown_url} ({error}). Start the service with `driftgate up`, or name "
             "another with --url or DRIFTGATE_URL."
         )
         raise typer.Exit(1) from None
     except (httpx.TransportError, httpx.InvalidURL) as error:
-        _say(f"{url} does not answer as it should: {error or type(error).__name__}")
+        _say(f"{shown_url} does not answer as it should: {error or type(error).__name__}")
         raise typer.Exit(1) from None
     except ValidationError as error:
         _say(
-            f"{url} answered in a form that this version does not know: {error.title} has "
+            f"{shown_url} answered in a form that this version does not know: {error.title} has "
             f"{error.error_count()} wrong fields. Use the client of the service's version."
         )
         raise typer.Exit(1) from None

@@ -46,7 +46,10 @@ BODIES: Models = (
     ApiKeyRotation,
 )
 
+# A user name and a password before a host, however they are written: with one slash, with blanks, percent-encoded.
+_USER_AND_PASSWORD = re.compile(r".*(?::|%3[Aa]|#).*@", re.DOTALL)
 _SECRET_NAME = re.compile(r"token|key|passw|passphrase|pwd|secret|credential|auth|bearer")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class Place:
     def shown(self, value: object) -> str:
         """What was given there; `a text that is not shown` and the like where it is or may be a secret."""
         is_container = isinstance(value, Mapping | list | tuple)
-        is_wrong_shape = not is_container and _hold_secrets(self.models)
+        is_wrong_shape = (
+            not self.models and _holds_text(value) if is_container else _hold_secrets(self.models)
+        )
         if value and not isinstance(value, bool) and (self.is_secret or is_wrong_shape):
             return f"{_kind(value)} that is not shown"
         return _json(value, self.models)
@@ -79,10 +84,10 @@ def place_at(path: Sequence[str], *, model: type[BaseModel] | None) -> Place:
         if not annotations and SecretRef in models:
             break  # a secret may have been written as a field's name
         shown_path.append(part)
-        if not annotations:
-            is_secret = is_secret or _may_be_secret(models, part)
+        # Of a field that there is not, nobody knows what it was to hold; a label has a name of its own.
+        is_unknown = not annotations and (bool(models) or _SECRET_NAME.search(part.lower()))
         models = _models_of(annotations)
-        is_secret = is_secret or SecretRef in models
+        is_secret = is_secret or bool(is_unknown) or SecretRef in models
     return Place(".".join(shown_path), models, is_secret)
 
 
@@ -136,9 +141,19 @@ def _pieces_of_field(name: str, value: object, models: Models) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     """As JSON, with escapes for whatever a terminal would not print as it is."""
-    readable = without_user_info(text[:MAX_READ_CHARACTERS])[: MAX_SHOWN_CHARACTERS + 1]
+    readable = _without_password(text[:MAX_READ_CHARACTERS])[: MAX_SHOWN_CHARACTERS + 1]
     quoted = json.dumps(readable, ensure_ascii=False)
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in quoted)
+
+
+def _without_password(text: str) -> str:
+    """Also of what is no URL by one character: whatever stands before the last @ beside a colon."""
+    scheme = _SCHEME.match(text)
+    kept = scheme[0] if scheme else ""
+    rest = text[len(kept) :]
+    if _USER_AND_PASSWORD.match(rest):
+        return f"{kept}***@{rest.rpartition('@')[2]}"
+    return without_user_info(text)
 
 
 def _kind(value: object) -> str:
@@ -168,14 +183,11 @@ def _named_by(annotation: object) -> Iterable[type[BaseModel]]:
     return (JobSpec,) if Any in get_args(annotation) else models_in(annotation)
 
 
-def _may_be_secret(models: Models, unknown_name: str) -> bool:
-    """Of a field that there is not: by its name however it is spelt, or because secrets are named beside it."""
-    letters = re.sub("[^a-z]", "", unknown_name.lower())
-    return _SECRET_NAME.search(letters) is not None or any(
-        SecretRef in _models_of([field.annotation])
-        for model in models
-        for field in model.model_fields.values()
-    )
+def _holds_text(value: object) -> bool:
+    """Whether a list or an object that should be neither has more than numbers in it."""
+    inside = value.values() if isinstance(value, Mapping) else value
+    assert isinstance(inside, Iterable)
+    return any(isinstance(each, str | Mapping | list | tuple) for each in inside)
 
 
 def _hold_secrets(models: Models) -> bool:

@@ -94,7 +94,8 @@ class Access:
     def _refuse_foreign_host(self, scope: Connection) -> None:
         given = _header(scope, b"host") or ""
         name = _host_name(given)
-        if name == self._host or is_loopback(name):
+        is_one = sum(header == b"host" for header, _ in scope["headers"]) == 1 and "@" not in given
+        if is_one and (name == self._host or is_loopback(name)):
             return
         raise DriftgateError(
             ErrorCode.FORBIDDEN_ORIGIN,

@@ -79,3 +79,18 @@ def test_a_refusal_that_names_a_later_time_than_there_is_patience_for_is_raised_
         client.get("1")
     assert (refusal.value.code, refusal.value.retry_after_s) == (ErrorCode.RATE_LIMITED, 7)
     assert len(service.requests) == 1
+
+
+def test_a_key_is_sent_without_the_line_end_of_its_file():
+    service = ScriptedService((200, job(SPEC)))
+    with service.client(api_key="dg_key\r\n") as client:
+        client.get("1")
+    assert service.requests[0].headers["authorization"] == "Bearer dg_key"
+
+
+@pytest.mark.parametrize("key", ["dg_S3CR3T\nX-A: b", "dg_S3CR3T\u00fc", "dg_S3CR3T\0"])
+def test_a_key_that_no_header_can_hold_is_refused_unseen(key):
+    with pytest.raises(DriftgateError) as refusal:
+        ScriptedService().client(api_key=key)
+    assert refusal.value.code is ErrorCode.INVALID_ARGUMENT
+    assert "S3CR3T" not in repr(refusal.value)

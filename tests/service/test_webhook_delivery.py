@@ -213,13 +213,15 @@ def test_a_receiver_that_is_gone_is_never_asked_again(service, receiver):
 def test_redirects_are_failures_and_not_followed(service, receiver):
     with a_receiver() as elsewhere:
         receiver.statuses = [307]
-        receiver.headers = {"Location": elsewhere.url}
+        secret = elsewhere.url.replace("http://", "http://user:S3CR3T@") + "?token=S3CR3T"
+        receiver.headers = {"Location": secret}
         delivery = service.trial(service.register(receiver.url))
         service.deliverer().run_once()
         assert elsewhere.requests == []
     (attempt,) = service.after(delivery).attempts
     assert (attempt.http_status, service.after(delivery).state) == (307, DeliveryState.PENDING)
-    assert f"a redirect to '{elsewhere.url}'; redirects are not followed" in attempt.error
+    shown = elsewhere.url.replace("http://", "http://***@")
+    assert f"a redirect to '{shown}'; redirects are not followed" in attempt.error
 
 
 @contextlib.contextmanager

@@ -499,6 +499,14 @@ def test_a_download_that_fails_leaves_no_folder(run, service, tmp_path):
     assert not list(tmp_path.glob("*mine*"))
 
 
+def test_the_password_in_a_url_is_not_repeated(unused_port):
+    url = f"http://user:S3CR3T@127.0.0.1:{unused_port}/"
+    result = CliRunner().invoke(app, ["jobs", "--url", url])
+    assert result.exit_code == 1
+    assert f"http://***@127.0.0.1:{unused_port}/" in result.stderr
+    assert "S3CR3T" not in result.stderr
+
+
 def test_a_service_that_is_not_there_is_a_sentence_with_what_to_do(unused_port):
     result = CliRunner().invoke(app, ["jobs", "--url", f"http://127.0.0.1:{unused_port}"])
     assert result.exit_code == 1

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from service.jobs.parsing import ANY_JOB_SPEC
 from service.jobs.shown_input import MAX_SHOWN_CHARACTERS, place_at, shown
 from service.jobs.spec import JobSpec
+from service.jobs.study_spec import StudySpec
 
 
 @pytest.mark.parametrize(
@@ -20,10 +21,38 @@ from service.jobs.spec import JobSpec
         ([1, "a", [None]], '[1, "a", [null]]'),
         (datetime(2026, 1, 2, tzinfo=UTC), '"2026-01-02 00:00:00+00:00"'),
         ("https://user:password@host/", '"https://***@host/"'),
+        ("https://user:pass word@host/", '"https://***@host/"'),
+        ("https://us#er:password@host/", '"https://***@host/"'),
+        ("https:/user:password@host/", '"***@host/"'),
+        ("https:\\\\user:password@host/", '"***@host/"'),
+        ("//user:password@host/", '"***@host/"'),
+        ("user:password@host", '"***@host"'),
+        ("https%3A%2F%2Fuser:password@host/", '"***@host/"'),
+        ("abfs://container@account.dfs.core.windows.net/path", None),
+        ("someone@example.org", None),
     ],
 )
 def test_a_value_is_shown_as_json_on_one_line(value, text):
-    assert shown(value) == text
+    assert shown(value) == (text or f'"{value}"')
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["env"], ["HF_TOKEN=x"]),
+        (["environment"], "HF_TOKEN=x"),
+        (["name"], [["token", "x"]]),
+        (["arms", "0", "overrides"], ["student.hub_token=x"]),
+        (["arms", "0", "overrides"], "student.hub_token=x"),
+    ],
+)
+def test_what_is_of_the_wrong_shape_is_not_shown(path, value):
+    for model in (StudySpec, None):
+        assert "x" not in place_at(path, model=model).shown(value).removeprefix("a text")
+
+
+def test_numbers_in_place_of_one_are_shown():
+    assert place_at(["steps"], model=JobSpec).shown([1, 2]) == "[1, 2]"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +84,7 @@ def test_of_an_object_only_fields_of_the_contract_that_hold_no_secret_are_shown(
         (["student", "hub_token"], "a text that is not shown"),
         (["student", "hub_token", "secret"], "a text that is not shown"),
         (["student", "tokn"], "a text that is not shown"),
-        (["gate", "kernl"], '"x"'),
+        (["gate", "kernl"], "a text that is not shown"),
         (["gate", "Key"], "a text that is not shown"),
         (["rollout", "max_prompt_tokens"], '"x"'),
         (["labels", "team"], '"x"'),

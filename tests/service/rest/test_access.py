@@ -35,10 +35,16 @@ def test_without_keys_this_machine_is_answered(open_api, host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example:8400", "", "[", "10.0.0.1"]
+    "host", ["evil.example", "127.0.0.1.evil.example:8400", "", "[", "10.0.0.1", "x@localhost"]
 )
 def test_without_keys_another_host_name_is_refused(open_api, host):
     refused = open_api.get("/v1/jobs", headers={"host": host})
+    assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN_ORIGIN")
+
+
+def test_a_request_for_two_hosts_is_for_none(open_api):
+    both = [("host", "localhost"), ("host", "evil.example")]
+    refused = open_api.get("/v1/jobs", headers=both)
     assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN_ORIGIN")
 
 

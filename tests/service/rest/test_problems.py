@@ -22,8 +22,14 @@ def assert_is_problem(response, status, code):
         ("gate.block_size", "x", "gate.block_size", '"x"', "a whole number"),
         ("steps", 0, "steps", "0", "at least 1"),
         ("steps", -(10**400), "steps", "-1000", "at least 1"),
-        ("gate.blocksize", 16, "gate.blocksize", "16", "block_size"),
-        ("prompts.problems.num", 1, "prompts.problems.num", "1", "num_problems"),
+        ("gate.blocksize", 16, "gate.blocksize", "a number that is not shown", "block_size"),
+        (
+            "prompts.problems.num",
+            1,
+            "prompts.problems.num",
+            "a number that is not shown",
+            "num_problems",
+        ),
         (
             "prompts.problems.source",
             "web",
