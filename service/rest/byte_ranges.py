@@ -9,21 +9,34 @@ from service.errors import DriftgateError, ErrorCode, Violation
 from service.jobs.shown_input import shown
 from service.rest.problems import problem_response
 
-RANGE_UNIT = "bytes="
-RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})")
+RANGE_UNIT = "bytes"
+RANGE = re.compile(r"([0-9]+)-([0-9]*)|-([0-9]+)")
 MAX_RANGES = 100
 
 
 def _readable_range(
     value: Annotated[
         str | None,
-        Header(alias="Range", max_length=1000, description="Such as `bytes=0-1023`."),
+        Header(
+            alias="Range",
+            # Also what keeps a number short enough for int().
+            max_length=1000,
+            description="Such as `bytes=0-1023`. Units other than `bytes` are ignored.",
+        ),
     ] = None,
 ) -> str | None:
-    """The header. Raises INVALID_ARGUMENT for what the response could not read."""
-    parts = (value or "bytes=0-").removeprefix(RANGE_UNIT).split(",")
-    matches = [RANGE.fullmatch(part.strip()) for part in parts]
-    is_readable = value is None or (value.startswith(RANGE_UNIT) and len(parts) <= MAX_RANGES)
+    """The header; None where it is of another unit, which is to be ignored (RFC 9110, 14.2).
+
+    Raises INVALID_ARGUMENT for what cannot be read.
+    """
+    if value is None:
+        return None
+    unit, equals, _ = value.partition("=")
+    is_of_bytes = unit.lower() == RANGE_UNIT
+    if unit and equals and not is_of_bytes:
+        return None
+    matches = [RANGE.fullmatch(each) for each in _ranges(value)]
+    is_readable = is_of_bytes and 0 < len(matches) <= MAX_RANGES
     if not is_readable or not all(match and _is_forward(match) for match in matches):
         allowed = f"bytes=FIRST-LAST, up to {MAX_RANGES} of them with commas"
         raise DriftgateError(
@@ -37,10 +50,12 @@ def _readable_range(
 ReadableRange = Annotated[str | None, Depends(_readable_range)]
 
 
-def is_beyond_end(asked: str, *, size_bytes: int) -> bool:
-    """Whether one of the ranges of a header that can be read has no byte of the file."""
-    ranges = asked.removeprefix(RANGE_UNIT).split(",")
-    return any(_first_byte(each.strip(), size_bytes=size_bytes) >= size_bytes for each in ranges)
+def satisfiable(asked: str, *, size_bytes: int) -> str | None:
+    """A header that can be read, without the ranges that have no byte of the file; None where none is left."""
+    within = [
+        each for each in _ranges(asked) if _first_byte(each, size_bytes=size_bytes) < size_bytes
+    ]
+    return f"{RANGE_UNIT}={','.join(within)}" if within else None
 
 
 def range_refused(asked: str, *, size_bytes: int) -> Response:
@@ -51,6 +66,12 @@ def range_refused(asked: str, *, size_bytes: int) -> Response:
         [Violation("range", asked[:100], f"ranges that begin before byte {size_bytes}")],
     )
     return problem_response(refusal, headers={"Content-Range": f"bytes */{size_bytes}"})
+
+
+def _ranges(value: str) -> list[str]:
+    """Without the empty elements that a list may have (RFC 9110, 5.6.1.2)."""
+    stripped = [each.strip() for each in value.partition("=")[2].split(",")]
+    return [each for each in stripped if each]
 
 
 def _first_byte(one: str, *, size_bytes: int) -> int:

@@ -11,7 +11,7 @@ from service.jobs.export_spec import ExportRequest
 from service.jobs.results import Job, JobCheckpoints
 from service.jobs.text_patterns import CHECKPOINT_STEP
 from service.rest.answers import REVALIDATE, job_response
-from service.rest.byte_ranges import ReadableRange, is_beyond_end, range_refused
+from service.rest.byte_ranges import ReadableRange
 from service.rest.checkpoint_examples import EXAMPLE_CHECKPOINTS, EXAMPLE_CONTENT, EXPORT_EXAMPLES
 from service.rest.closing_stream import ClosingStream
 from service.rest.conditional import (
@@ -24,6 +24,7 @@ from service.rest.conditional import (
 )
 from service.rest.job_answer_examples import EXAMPLE_EXPORT_JOB
 from service.rest.json_examples import json_example, request_examples
+from service.rest.local_file import local_file_response
 from service.rest.parameters import NOT_FOUND, FromApp, FromCaller, IdempotencyKey, JobId, problem
 from service.rest.stored_file import stored_file_response
 
@@ -44,7 +45,9 @@ FILE: dict[int | str, dict[str, Any]] = {
         "content": {"application/octet-stream": BINARY, "multipart/byteranges": BINARY},
     },
     400: problem("A bad parameter."),
-    416: problem("`Range` lies beyond the end of the file; `Content-Range` says how long it is."),
+    416: problem(
+        "All of `Range` lies beyond the end of the file; `Content-Range` says how long it is."
+    ),
 }
 
 
@@ -181,14 +184,4 @@ def get_file(
     headers = {"ETag": etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
     if file.path is None:
         return stored_file_response(file, asked=asked, if_range=if_range, headers=headers)
-    whole_or_part = FileResponse(
-        file.path,
-        headers=headers,
-        media_type="application/octet-stream",
-        filename=file.file_name,
-        stat_result=file.path.stat(),
-    )
-    counts = if_range in (None, etag, whole_or_part.headers["last-modified"])
-    if asked is not None and counts and is_beyond_end(asked, size_bytes=file.size_bytes):
-        return range_refused(asked, size_bytes=file.size_bytes)
-    return whole_or_part
+    return local_file_response(file, file.path, asked=asked, if_range=if_range, headers=headers)

@@ -7,11 +7,11 @@ from typing import BinaryIO
 from fastapi import Response
 
 from service.checkpoint_files import OpenedFile
-from service.rest.byte_ranges import is_beyond_end, range_refused
+from service.rest.byte_ranges import range_refused, satisfiable
 from service.rest.closing_stream import ClosingStream
 
 CHUNK_BYTES = 2**20
-ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
+ONE_RANGE = re.compile(r"bytes=(?:([0-9]+)-([0-9]*)|-([0-9]+))")
 
 
 def stored_file_response(
@@ -23,10 +23,12 @@ def stored_file_response(
     """
     size_bytes = file.size_bytes
     first, end = 0, size_bytes
-    asked = asked if if_range in (None, headers["ETag"]) else None
-    if asked is not None and is_beyond_end(asked, size_bytes=size_bytes):
-        return range_refused(asked, size_bytes=size_bytes)
-    match = ONE_RANGE.fullmatch(asked or "")
+    match = None
+    if asked is not None and if_range in (None, headers["ETag"]):
+        within = satisfiable(asked, size_bytes=size_bytes)
+        if within is None:
+            return range_refused(asked, size_bytes=size_bytes)
+        match = ONE_RANGE.fullmatch(within)
     if match is not None:
         first, end = _bounds(*match.groups(), size_bytes=size_bytes)
     quoted = file.file_name.replace("\\", "\\\\").replace('"', '\\"')

@@ -80,9 +80,40 @@ def test_several_ranges_come_in_one_answer(api, weights):
     assert (several.status_code, several.content.count(b"Content-Range")) == (206, 2)
 
 
+def assert_reads_ranges_as_rfc_9110_does(client, weights):
+    """Of a file of 4,096 bytes."""
+    for asked in ("items=0-1", "rows=9-3", "items=a-b"):
+        whole = client.get(weights, headers={"Range": asked})
+        assert (whole.status_code, whole.content) == (200, WEIGHTS), asked
+    for asked, first, last in (
+        ("bytes=0-9999999999999999999", 0, 4095),
+        ("bytes=-9999999999999999999", 0, 4095),
+        ("bytes=0000000000000000000008-9", 8, 9),
+        ("Bytes=8-9", 8, 9),
+        ("bytes=, 8-9 ,", 8, 9),
+        ("bytes=8-9, 4096-4097", 8, 9),
+        ("bytes=4096-, -0, 8-9", 8, 9),
+    ):
+        part = client.get(weights, headers={"Range": asked})
+        assert (part.status_code, part.content) == (206, WEIGHTS[first : last + 1]), asked
+        assert part.headers["content-range"] == f"bytes {first}-{last}/4096"
+
+
+def test_ranges_are_read_as_rfc_9110_says(api, weights):
+    assert_reads_ranges_as_rfc_9110_does(api, weights)
+    several = api.get(weights, headers={"Range": "bytes=0-1, 8-9, 4096-"})
+    assert (several.status_code, several.content.count(b"Content-Range")) == (206, 2)
+
+
 def assert_refuses_ranges_beyond_the_end(client, weights):
     """Of a file of 4,096 bytes."""
-    for asked in ("bytes=4096-", "bytes=99999-", "bytes=-0", "bytes=0-1, 4096-4097"):
+    for asked in (
+        "bytes=4096-",
+        "bytes=99999-",
+        "bytes=-0",
+        "bytes=-0, 4096-4097",
+        f"bytes=1{'0' * 30}-",
+    ):
         for if_range in ({}, {"If-Range": WEIGHTS_ETAG}):
             beyond = client.get(weights, headers={"Range": asked} | if_range)
             assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */4096")
@@ -101,7 +132,18 @@ def test_a_range_beyond_the_end_is_refused_with_the_size_of_the_file(api, weight
 
 
 @pytest.mark.parametrize(
-    "asked", ["bytes=9-3", "rows=1-2", "bytes=", "bytes=-", "bytes=a-b", "bytes=1-2;3-4", "1-2"]
+    "asked",
+    [
+        "bytes=9-3",
+        "bytes=0-1, 9-3",
+        "bytes=",
+        "bytes=,",
+        "bytes",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=1-2;3-4",
+        "1-2",
+    ],
 )
 def test_a_range_that_cannot_be_read_is_refused(api, weights, asked):
     refused = api.get(weights, headers={"Range": asked})
@@ -269,6 +311,7 @@ def test_a_file_of_an_object_store_is_downloaded_whole_and_in_parts(weights_in_b
         part = client.get(weights, headers={"Range": asked, "If-Range": WEIGHTS_ETAG})
         assert (part.status_code, part.content) == (206, WEIGHTS[first : last + 1]), asked
         assert part.headers["content-range"] == f"bytes {first}-{last}/4096"
+    assert_reads_ranges_as_rfc_9110_does(client, weights)
     assert_refuses_ranges_beyond_the_end(client, weights)
     for headers in ({"Range": "bytes=0-1, 4-5"}, {"Range": "bytes=0-1", "If-Range": '"old"'}):
         whole = client.get(weights, headers=headers)
