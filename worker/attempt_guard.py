@@ -48,6 +48,8 @@ def fork_guarded(control: socket.socket) -> None:
     if _is_closed(control):
         os._exit(0)
     guard_pid = os.getpid()
+    # What comes before the child no longer ignores it waits, and is not lost: a stop may have been asked for by now.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     child_pid = os.fork()
     if child_pid == 0:
         control.close()
@@ -57,6 +59,7 @@ def fork_guarded(control: socket.socket) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(str(CHILD_OOM_SCORE))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         return
     try:
         exit_status = _guard(child_pid, control)

@@ -102,7 +102,7 @@ def test_a_forked_child_is_alone_in_its_session_with_fresh_signals_and_no_inheri
 ) -> None:
     child = nest.begin(
         "print(os.getsid(0) == os.getpgrp() == os.getpid(), os.environ['OMP_NUM_THREADS'])\n"
-        "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
+        "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
         "print(sorted(int(name) for name in os.listdir('/proc/self/fd')))\n"
         "print(os.readlink('/proc/self/fd/0'), len(os.listdir('/proc/self/task')))\n"
     )
@@ -110,7 +110,7 @@ def test_a_forked_child_is_alone_in_its_session_with_fresh_signals_and_no_inheri
     assert ends_well(child)
 
     session, signals, files, rest = nest.log().splitlines()
-    assert (session, signals, rest) == ("True 1", "True", "/dev/null 1")
+    assert (session, signals, rest) == ("True 1", "True set()", "/dev/null 1")
     # The fourth is that of the listing itself.
     assert files == "[0, 1, 2, 3]"
 
@@ -150,6 +150,17 @@ def test_children_run_side_by_side_and_one_is_asked_to_stop(nest: Nest, wait_unt
     until_started(first)
     assert ends(first) == 75
     assert ends_well(second)
+
+
+@pytest.mark.parametrize("_attempt", range(8))
+def test_a_child_that_is_asked_to_stop_before_it_starts_stops(nest: Nest, _attempt: int) -> None:
+    os.kill(nest.keeper.pid, signal.SIGSTOP)
+    child = nest.begin(SLEEPS)
+    child.ask_to_stop()
+    os.kill(nest.keeper.pid, signal.SIGCONT)
+
+    assert ends(child) is None, "it has started"
+    assert ends(child) == -signal.SIGTERM
 
 
 def test_a_child_that_is_killed_before_it_starts_never_does(nest: Nest) -> None:
