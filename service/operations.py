@@ -6,7 +6,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.api_keys import ApiKeyOperations, Authenticator
-from service.argument_checks import check_count, check_range
+from service.argument_checks import (
+    check_count,
+    check_idempotency_key,
+    check_range,
+    check_texts,
+)
 from service.artifacts.stores import open_artifacts
 from service.catalogues import list_benchmarks, list_models
 from service.change_tailer import ChangeTailer
@@ -40,7 +45,6 @@ from service.jobs.results import (
     SpecWarning,
     VerdictChanges,
 )
-from service.jobs.shown_input import shown
 from service.jobs.spec import (
     AnyJobSpec,
     EvaluationJobSpec,
@@ -79,12 +83,10 @@ __all__ = ["Operations", "build_operations", "parse_spec"]
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
-MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 MAX_COMPARED_JOBS = 20
 MAX_BATCH_SIZE = 100
 MAX_COUNT = 2**53  # beyond it JavaScript cannot count
 DEFAULT_NUM_EVENTS = 500
-MAX_TEXT_CHARACTERS = 512
 DEFAULT_K = 8
 DEFAULT_POWER = 0.8
 NUM_JOBS_MEASURED = 50
@@ -144,7 +146,7 @@ class Operations:
     ) -> Job:
         """A QUEUED job; or the job that this key and this spec of the caller made before."""
         if idempotency_key is not None:
-            _check_idempotency_key(idempotency_key)
+            check_idempotency_key(idempotency_key)
         try:
             found = self._found(spec)
             job = self._job_store.create(
@@ -274,7 +276,7 @@ class Operations:
         order: JobOrder = JobOrder.NEWEST,
     ) -> JobPage:
         check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
-        _check_texts(model=[wanted.model or ""], label=[*wanted.labels, *wanted.labels.values()])
+        check_texts(model=[wanted.model or ""], label=[*wanted.labels, *wanted.labels.values()])
         return self._job_store.list_jobs(
             limit=limit, page_token=page_token, wanted=wanted, order=order
         )
@@ -361,7 +363,7 @@ class Operations:
     ) -> SamplePage:
         """By stage, benchmark, problem and number; each of the last four narrows the list."""
         check_range("page_size", limit, low=1, high=MAX_PAGE_SIZE)
-        _check_texts(
+        check_texts(
             stage=[stage or ""],
             benchmark=[benchmark or ""],
             problem_id=[problem_id or ""],
@@ -434,7 +436,7 @@ class Operations:
     ) -> Study:
         """A running study; or the one that this key and this spec of the caller made before."""
         if idempotency_key is not None:
-            _check_idempotency_key(idempotency_key)
+            check_idempotency_key(idempotency_key)
         return self.studies.create(spec, idempotency_key=idempotency_key, caller=caller)
 
     def list_studies(
@@ -487,27 +489,3 @@ def build_operations(settings: Settings) -> Operations:
         study_store=StudyStore(database),
         settings=settings,
     )
-
-
-def _check_idempotency_key(key: str) -> None:
-    if 1 <= len(key) <= MAX_IDEMPOTENCY_KEY_CHARACTERS and key.isascii() and key.isprintable():
-        return
-    allowed = f"1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters"
-    raise DriftgateError(
-        ErrorCode.INVALID_ARGUMENT,
-        f"idempotency_key has {len(key)} characters; allowed: {allowed}.",
-        [Violation("idempotency_key", shown(key), allowed)],
-    )
-
-
-def _check_texts(**texts_by_field: Sequence[str]) -> None:
-    """No stored text has control characters, and PostgreSQL refuses NUL even in a comparison."""
-    for field, texts in texts_by_field.items():
-        for text in texts:
-            if len(text) > MAX_TEXT_CHARACTERS or not text.isprintable():
-                allowed = f"at most {MAX_TEXT_CHARACTERS} printable characters"
-                raise DriftgateError(
-                    ErrorCode.INVALID_ARGUMENT,
-                    f"{field}: given {shown(text)}, allowed: {allowed}.",
-                    [Violation(field, shown(text), allowed)],
-                )
